@@ -1,0 +1,74 @@
+"""What is kept of a final model beside its row: weights, pictures, scores per image."""
+
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from harness import components
+from harness.errors import HarnessError
+from harness.grid import Cell
+from harness.store import Store, write_atomically
+
+if TYPE_CHECKING:
+    from harness.evaluate import Measured
+
+
+def save_model(path: Path, model: Any, cell: Cell, facts: dict[str, Any]) -> None:
+    """Write the model as safetensors; its metadata says how to build it and what it is."""
+    from safetensors.torch import save
+
+    description = {
+        "cell": cell.model_dump(mode="json"),
+        "image_shape": list(model.image_shape),
+        "latent_size": model.latent_size,
+        **facts,
+    }
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    content = save(state, {"harness": json.dumps(description)})
+    write_atomically(path, lambda stream: stream.write(content))
+
+
+def describe_model(path: str | Path) -> dict[str, Any]:
+    """Return what a stored model is: its cell, image shape, latent size, β and seed.
+
+    Raises:
+        HarnessError: no such file, or not a model of the harness.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(str(path), framework="pt") as stored:
+            return dict(json.loads((stored.metadata() or {})["harness"]))
+    except (OSError, SafetensorError, KeyError) as error:
+        raise HarnessError(f"{path} is no model stored by the harness ({error})") from error
+
+
+def load_model(path: str | Path, device: str = "cpu") -> Any:
+    """Return a stored final model, ready to encode, decode and sample, in evaluation mode.
+
+    Raises:
+        HarnessError: no such file, or not a model of the harness.
+    """
+    from safetensors.torch import load_file
+
+    found = describe_model(path)
+    cell = Cell.model_validate(found["cell"])
+    model = components.build_model(cell.model, tuple(found["image_shape"]), found["latent_size"])
+    model.load_state_dict(load_file(str(path), device="cpu"))
+    return model.to(device).eval()
+
+
+def save_measured(store: Store, cell: str, seed: int, measured: "Measured") -> None:
+    """Write the pictures and the scores per image of a final model."""
+    pictures = io.BytesIO()
+    np.savez(pictures, allow_pickle=False, **measured.pictures)
+    images = store.artefact("images", cell, seed, "npz")
+    write_atomically(images, lambda stream: stream.write(pictures.getvalue()))
+    scores = pa.Table.from_pandas(measured.scores, preserve_index=False)
+    target = store.artefact("scores", cell, seed, "parquet")
+    write_atomically(target, lambda stream: pq.write_table(scores, stream))

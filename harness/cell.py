@@ -1,0 +1,249 @@
+"""Runs one cell: tune β, train the final models, store every row. Knows no engine."""
+
+import json
+import logging
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from harness import data, provenance, tune, weights
+from harness import device as devices
+from harness.attempt import Attempt, Context, Tell
+from harness.errors import Interrupted, StoreError
+from harness.grid import Cell
+from harness.schema import RETRIED
+from harness.store import Store, newest
+
+log = logging.getLogger(__name__)
+
+# Errors of components that miss a file: the cell is `unavailable`, not `failed`.
+_MISSING = ("MissingWeights", "MissingFeatureWeights")
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Everything a process needs to run a cell: plain data."""
+
+    cell: Cell
+    results: Path  # the grid's folder
+    data: Path  # where prepared datasets lie
+    device: str = "cpu"
+    threads: int | None = None  # CPU threads; None is torch's own choice
+    weights: dict[str, Path] = field(default_factory=dict)
+    keep_models: str = "all"  # all | first-seed | none
+
+
+class CellFailed(Exception):
+    """The cell cannot go on; the row that says why is stored."""
+
+
+def run_cell(
+    assignment: Assignment,
+    tell: Tell = lambda event: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run what is missing of a cell and store a row for everything tried.
+
+    Args:
+        assignment: the cell and where it runs.
+        tell: told about progress, one small dictionary per event.
+        stop: asked at every step; True saves the state and raises.
+
+    Raises:
+        Interrupted: `stop` said so; the same call goes on from there.
+        CellFailed: a row with the cause is stored.
+        StoreError: a row cannot be stored.
+    """
+    CellRun(assignment, tell, stop).run()
+
+
+def describe(cell: Cell) -> dict[str, Any]:
+    """Return the columns that say which cell a row belongs to."""
+    return {
+        "cell": cell.id,
+        "dataset": cell.dataset.spec,
+        "model": cell.model.spec,
+        "loss": cell.loss_spec,
+        "dataset_options": json.dumps(cell.dataset.options),
+        "model_options": json.dumps(cell.model.options),
+        "loss_options": json.dumps(
+            [term.model_dump(include={"weight", "name", "options"}) for term in cell.loss]
+        ),
+        "protocol": cell.protocol.model_dump_json(exclude={"seeds"}),
+        "objective": cell.protocol.objective,
+        "latent": cell.protocol.latent,
+        "precision": cell.protocol.precision,
+    }
+
+
+class CellRun:
+    """One cell on one device."""
+
+    def __init__(self, assignment: Assignment, tell: Tell, stop: Callable[[], bool]) -> None:
+        self.assignment, self.tell = assignment, tell
+        self.cell, self.protocol = assignment.cell, assignment.cell.protocol
+        device = torch.device(assignment.device)
+        if assignment.threads:
+            torch.set_num_threads(assignment.threads)
+        devices.configure(device, self.protocol.precision)
+        splits = data.load(self.cell.dataset, assignment.data)
+        self.state = (provenance.source_digest(self.cell), splits.data_hash)
+        self.store = Store(assignment.results)
+        self.context = Context(
+            self.cell,
+            self.store,
+            splits.limited(self.protocol.limit),
+            device,
+            assignment.weights,
+            assignment.keep_models,
+            " ".join(self.state),
+            tell,
+            stop,
+        )
+
+    def run(self) -> None:
+        """Tune, then train the final models that are missing."""
+        if self.protocol.beta is not None:
+            self._finals(self.protocol.beta, None)
+            return
+        # A loss that cannot be built leaves a row under the first trial.
+        bounds = self._guarded("tune", 0, lambda: {"bounds": self._bounds()})["bounds"]
+        tuned = self._tune(bounds)
+        if tuned is None:
+            self._store_untuned()
+        else:
+            self._finals(tuned["beta"], tune.edge_flag(tuned["beta"], bounds))
+
+    def _bounds(self) -> tuple[float, float]:
+        low, high = self.protocol.beta_range or self.context.build_loss("tune")[0].beta_range
+        return float(low), float(high)
+
+    def _finals(self, beta: float, flag: str | None) -> None:
+        done = self._stored("final", "seed")
+        for seed in range(self.protocol.seeds):
+            if seed not in done:
+                self._attempt("final", seed, beta, {"seed": seed, "beta_flag": flag})
+
+    def _tune(self, bounds: tuple[float, float]) -> dict[str, Any] | None:
+        stored = self._stored("tune", "trial")
+        journal = self.store.root / "_journal" / f"{self.cell.id}.log"
+
+        def attempt(number: int, beta: float, report: Callable[[float, int], bool]) -> tune.Outcome:
+            # A kill between storing the row and telling the study leaves the row: take it.
+            if number not in stored:
+                stored[number] = self._attempt("tune", number, beta, {"trial": number}, report)
+            return tune.Outcome(stored[number]["status"], self._value(stored[number]))
+
+        tune.Study(self.cell.id, self.protocol, bounds, journal).run(attempt)
+        trials = [
+            {"number": number, "beta": row["beta"], "value": self._value(row)}
+            for number, row in sorted(stored.items())
+        ]
+        return tune.best(trials, str(self.protocol.direction))
+
+    def _value(self, row: dict[str, Any]) -> float | None:
+        return float(row[str(self.protocol.objective)]) if row["status"] == "ok" else None
+
+    def _stored(self, stage: str, key: str) -> dict[int, dict[str, Any]]:
+        """Return results of this cell that the present source and data made, by trial or seed."""
+        rows = newest(self.store.rows(self.cell.id))
+        return {
+            int(row[key]): row
+            for row in rows[rows["stage"] == stage].to_dict("records")
+            if (row["source_digest"], row["data_hash"]) == self.state
+            and row["status"] not in RETRIED
+            and not pd.isna(row[key])
+        }
+
+    def _store_untuned(self) -> None:
+        """Store why there are no final models: no trial gave a finite objective."""
+        cause = (
+            f"none of the {self.protocol.trials} tuning trials gave a finite "
+            f"{self.protocol.objective}"
+        )
+        done = self._stored("final", "seed")
+        for seed in set(range(self.protocol.seeds)) - set(done):
+            self._write(
+                {"stage": "final", "seed": seed, "split": "test"}
+                | {"status": "diverged", "cause": cause}
+            )
+
+    def _attempt(
+        self,
+        stage: str,
+        number: int,
+        beta: float,
+        extra: dict[str, Any],
+        report: Callable[[float, int], bool] | None = None,
+    ) -> dict[str, Any]:
+        """Train and evaluate once; whatever happens becomes a row."""
+        self.tell({"event": "start", "stage": stage, "number": number, "beta": beta})
+        attempt = Attempt(self.context, stage, number, beta, report)
+        row = {"stage": stage, "beta": beta, "split": attempt.split, **extra}
+        row |= self._guarded(stage, number, attempt.run, row)
+        scale = row.pop("native_scale")
+        self._write(row | {"beta_source": beta / scale})
+        attempt.checkpoint.delete()
+        return row
+
+    def _guarded(
+        self,
+        stage: str,
+        number: int,
+        action: Callable[[], dict[str, Any]],
+        row: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Run `action`; store a row with the cause and end the cell when it fails.
+
+        Raises:
+            CellFailed: the row that says why is stored.
+        """
+        try:
+            return action()
+        except (Interrupted, StoreError):
+            raise
+        except Exception as error:
+            log.error("%s %d failed:\n%s", stage, number, traceback.format_exc())
+            axis = "trial" if stage == "tune" else "seed"
+            cause = str(error) if _unavailable(error) else f"{type(error).__name__}: {error}"
+            known = row or {"stage": stage, axis: number}
+            self._write(known | {"status": _status(error), "cause": cause[:1000]})
+            raise CellFailed(cause) from error
+
+    def _write(self, row: dict[str, Any]) -> None:
+        full = describe(self.cell) | self._facts | row
+        self.store.write(full)
+        names = ("stage", "trial", "seed", "beta", "beta_flag", "status", "cause", "psnr", "ssim")
+        shown = {name: full.get(name) for name in (*names, str(self.protocol.objective))}
+        self.tell({"event": "stored", "objective": self.protocol.objective, **shown})
+
+    @cached_property
+    def _facts(self) -> dict[str, Any]:
+        digests = {name: weights.sha256(path) for name, path in self.assignment.weights.items()}
+        return {
+            "device": self.assignment.device,
+            "device_name": devices.label(self.context.device),
+            "threads": torch.get_num_threads(),
+            "source_digest": self.state[0],
+            "data_hash": self.state[1],
+            "weights": json.dumps(digests),
+            **provenance.versions(),
+        }
+
+
+def _unavailable(error: Exception) -> bool:
+    return type(error).__name__ in _MISSING
+
+
+def _status(error: Exception) -> str:
+    if _unavailable(error):
+        return "unavailable"
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in str(error):
+        return "out_of_memory"
+    return "failed"

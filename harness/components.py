@@ -1,0 +1,182 @@
+"""Losses, models and datasets by name: options resolved and checked, objects built."""
+
+import functools
+import importlib
+import inspect
+from types import ModuleType
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from harness.errors import HarnessError, suggestion
+from harness.specs import Spec, Value, format_spec, parse, parse_sum
+
+Kind = Literal["loss", "model", "dataset"]
+
+_FOLDERS: dict[Kind, str] = {"loss": "losses", "model": "models", "dataset": "datasets"}
+# Given by the harness, never by the user.
+_SUPPLIED = ("self", "image_shape", "latent_size", "generator", "weights")
+
+
+class Component(BaseModel):
+    """A dataset or model with every option resolved, and how to write it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    options: dict[str, Value]
+    spec: str  # canonical text without the options that equal their defaults
+
+
+class Term(Component):
+    """One loss of a weighted sum."""
+
+    weight: float = 1.0
+
+
+def registry(kind: Kind) -> dict[str, Any]:
+    """Return the table of a component folder; nothing else is imported."""
+    return dict(_folder(kind).REGISTRY)
+
+
+def resolve(kind: Kind, text: str) -> Component:
+    """Read a spec of a dataset or model and fill in the defaults.
+
+    Raises:
+        HarnessError: unknown name or option, or a value of the wrong type or range.
+    """
+    name, options, spec = _resolve(kind, parse(text, registry(kind)))
+    return Component(name=name, options=options, spec=spec)
+
+
+def resolve_loss(text: str) -> tuple[Term, ...]:
+    """Read a loss or a weighted sum of losses and fill in the defaults.
+
+    Raises:
+        HarnessError: as `resolve`, or a weight that is not positive and finite.
+    """
+    terms = []
+    for weight, part in parse_sum(text, registry("loss")):
+        if not 0 < weight < float("inf"):
+            raise HarnessError(f"the weight {weight:g} in {text!r} must be positive and finite")
+        name, options, spec = _resolve("loss", part)
+        terms.append(Term(name=name, options=options, spec=spec, weight=weight))
+    return tuple(terms)
+
+
+def loss_spec(terms: tuple[Term, ...]) -> str:
+    """Return the canonical text of a weighted sum."""
+    return " + ".join(
+        term.spec if term.weight == 1 else f"{term.weight:g}*{term.spec}" for term in terms
+    )
+
+
+def build_model(
+    component: Component, image_shape: tuple[int, ...], latent: int, **rest: Any
+) -> Any:
+    """Build the model; errors of its options become a `HarnessError`."""
+    models = _folder("model")
+    with _user_errors(component.spec):
+        return models.build(
+            component.name, image_shape=image_shape, latent_size=latent, **rest, **component.options
+        )
+
+
+def build_loss(
+    terms: tuple[Term, ...], image_shape: tuple[int, ...], latent: int, **rest: Any
+) -> Any:
+    """Build the loss, or the weighted sum where there are several terms or a weight."""
+    losses = _folder("loss")
+    built = []
+    for term in terms:
+        with _user_errors(term.spec):
+            one = losses.build(
+                term.name, image_shape=image_shape, latent_size=latent, **rest, **term.options
+            )
+        built.append((term.weight, one))
+    if len(built) == 1 and built[0][0] == 1:
+        return built[0][1]
+    return importlib.import_module("losses.sum").WeightedSum(built)
+
+
+def build_dataset(component: Component) -> Any:
+    """Build the reader; it has decoded nothing yet."""
+    with _user_errors(component.spec):
+        return _class("dataset", component.name)(**component.options)
+
+
+def source_modules(kind: Kind, names: list[str]) -> list[str]:
+    """Return the import names of the modules that define the named components."""
+    table = registry(kind)
+    return sorted({table[name].module for name in names})
+
+
+class _user_errors:  # noqa: N801  (reads as a statement)
+    """Turn a component's ValueError, meant for the user, into a HarnessError."""
+
+    def __init__(self, spec: str) -> None:
+        self.spec = spec
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # MissingWeights is no mistake in the grid: its cell becomes `unavailable`.
+        if isinstance(error, ValueError) and type(error).__name__ != "MissingWeights":
+            raise HarnessError(f"{self.spec}: {error}") from error
+
+
+def _folder(kind: Kind) -> ModuleType:
+    return importlib.import_module(_FOLDERS[kind])
+
+
+def _class(kind: Kind, name: str) -> type:
+    table = registry(kind)
+    if name not in table:
+        raise HarnessError(
+            f"unknown {kind} {name!r}{suggestion(name, table)}. See: harness list {_FOLDERS[kind]}"
+        )
+    entry = table[name]
+    found: type = getattr(importlib.import_module(entry.module), entry.attribute)
+    return found
+
+
+def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
+    schema = _options(kind, spec.name)
+    given = dict(spec.options)
+    for key in given:
+        if key not in schema.model_fields:
+            valid = ", ".join(sorted(schema.model_fields)) or "none"
+            raise HarnessError(
+                f"unknown option {key!r} of {kind} {spec.name!r}"
+                f"{suggestion(key, schema.model_fields)}; its options: {valid}"
+            )
+    try:
+        resolved = schema(**given).model_dump()
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        reason = "is missing" if first["type"] == "missing" else f"= {given.get(key)!r} is invalid"
+        raise HarnessError(
+            f"{kind} {spec.name!r}: option {key} {reason} ({first['msg'].lower()})"
+        ) from None
+    defaults = {key: field.default for key, field in schema.model_fields.items()}
+    shown = {
+        key: value
+        for key, value in resolved.items()
+        if value != defaults[key] or (key == "size" and value is not None)
+    }
+    return spec.name, resolved, format_spec(spec.name, shown)
+
+
+@functools.cache
+def _options(kind: Kind, name: str) -> type[BaseModel]:
+    """Make the options' schema from the signature of the class: defaults live there only."""
+    signature = inspect.signature(_class(kind, name).__init__, eval_str=True)  # type: ignore[misc]
+    fields: dict[str, Any] = {
+        parameter.name: (
+            parameter.annotation,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in signature.parameters.values()
+        if parameter.name not in _SUPPLIED and parameter.kind is not parameter.VAR_KEYWORD
+    }
+    return create_model(f"{name} options", __config__=ConfigDict(extra="forbid"), **fields)

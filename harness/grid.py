@@ -1,0 +1,221 @@
+"""What to run: grids of losses × datasets × models, read from TOML or from the command line."""
+
+import fnmatch
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness import components
+from harness.components import Component, Term
+from harness.errors import HarnessError, suggestion
+from harness.protocol import Protocol
+from harness.specs import slug
+
+
+class Cell(BaseModel):
+    """One (dataset, model, loss) under one protocol: plain data that any process can run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    dataset: Component
+    model: Component
+    loss: tuple[Term, ...]
+    protocol: Protocol
+
+    @property
+    def loss_spec(self) -> str:
+        """The loss as the grammar writes it."""
+        return components.loss_spec(self.loss)
+
+    @property
+    def id(self) -> str:
+        """Readable slug and eight hex digits of the hash of everything that decides the numbers.
+
+        The number of seeds is left out: adding seeds to a cell never retunes it.
+        """
+        names = "-".join(slug(part) for part in (self.dataset.spec, self.model.spec))
+        content = {
+            "dataset": [self.dataset.name, self.dataset.options],
+            "model": [self.model.name, self.model.options],
+            "loss": [[term.weight, term.name, term.options] for term in self.loss],
+            "protocol": self.protocol.identity(),
+        }
+        text = json.dumps(content, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+        return f"{names}-{slug(self.loss_spec)}"[:100] + f"-{digest}"
+
+    def describe(self) -> dict[str, Any]:
+        """Return the entry of this cell in the stored grid description."""
+        return {
+            "id": self.id,
+            "dataset": self.dataset.spec,
+            "model": self.model.spec,
+            "loss": self.loss_spec,
+            "seeds": self.protocol.seeds,
+            "trials": self.protocol.trials if self.protocol.tuned else 0,
+            "protocol": self.protocol.model_dump(mode="json"),
+        }
+
+
+class Entry(BaseModel):
+    """A loss of a block with overrides of the protocol that hold for it alone."""
+
+    model_config = ConfigDict(extra="forbid")
+    loss: str
+    protocol: dict[str, Any] = Field(default_factory=dict)
+
+
+class Block(BaseModel):
+    """Losses × datasets × models, with overrides of the protocol."""
+
+    model_config = ConfigDict(extra="forbid")
+    losses: list[str | Entry] = Field(min_length=1)
+    datasets: list[str] = Field(min_length=1)
+    models: list[str] = Field(min_length=1)
+    protocol: dict[str, Any] = Field(default_factory=dict)
+
+
+class Grid(BaseModel):
+    """A named set of blocks under one protocol."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    title: str = ""
+    protocol: dict[str, Any] = Field(default_factory=dict)
+    block: list[Block] = Field(min_length=1)
+
+    def cells(self) -> list[Cell]:
+        """Resolve every cell, in the order of the file, each once.
+
+        Raises:
+            HarnessError: an unknown component or option, or a value out of range.
+        """
+        found: dict[str, Cell] = {}
+        for block in self.block:
+            for cell in self._block_cells(block):
+                found.setdefault(cell.id, cell)
+        return list(found.values())
+
+    def _block_cells(self, block: Block) -> Iterator[Cell]:
+        for dataset in block.datasets:
+            for model in block.models:
+                for item in block.losses:
+                    entry = Entry(loss=item) if isinstance(item, str) else item
+                    keys = {**self.protocol, **block.protocol, **entry.protocol}
+                    yield Cell(
+                        dataset=components.resolve("dataset", dataset),
+                        model=components.resolve("model", model),
+                        loss=components.resolve_loss(entry.loss),
+                        protocol=make_protocol(keys),
+                    )
+
+
+def names() -> list[str]:
+    """Return the names of the grids that come with the package."""
+    folder = resources.files("harness") / "grids"
+    return sorted(path.name[:-5] for path in folder.iterdir() if path.name.endswith(".toml"))
+
+
+def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
+    """Read a grid by name or from a TOML file; `overrides` win over every key of the protocol.
+
+    Raises:
+        HarnessError: unknown name, missing file, malformed TOML, unknown or invalid key.
+    """
+    if name.endswith(".toml"):
+        path = Path(name)
+        if not path.is_file():
+            raise HarnessError(f"there is no grid file {name}")
+        text, origin = path.read_text(), name
+    elif name in names():
+        text, origin = (resources.files("harness") / "grids" / f"{name}.toml").read_text(), name
+    else:
+        raise HarnessError(
+            f"unknown grid {name!r}{suggestion(name, names())}. See: harness list grids"
+        )
+    return parse(text, origin, overrides or {})
+
+
+def parse(text: str, origin: str, overrides: dict[str, Any]) -> Grid:
+    """Read a grid from TOML text; `origin` names it in errors."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise HarnessError(f"{origin} is not valid TOML: {error}") from None
+    content.setdefault("name", Path(origin).stem)
+    return make(content, origin, overrides)
+
+
+def make(content: dict[str, Any], origin: str, overrides: dict[str, Any]) -> Grid:
+    """Validate a grid given as plain data."""
+    try:
+        grid = Grid.model_validate(content)
+    except ValidationError as error:
+        raise HarnessError(f"{origin}: {explain(error, _MODELS)}") from None
+    if not overrides:
+        return grid
+    for block in grid.block:
+        block.protocol |= overrides
+        block.losses = [
+            item
+            if isinstance(item, str)
+            else item.model_copy(
+                update={
+                    "protocol": {
+                        key: value for key, value in item.protocol.items() if key not in overrides
+                    }
+                }
+            )
+            for item in block.losses
+        ]
+    return grid
+
+
+def make_protocol(keys: dict[str, Any]) -> Protocol:
+    """Validate a protocol; errors name the key, the value seen and the nearest valid name."""
+    try:
+        return Protocol.model_validate(keys)
+    except ValidationError as error:
+        raise HarnessError(f"protocol: {explain(error, [Protocol])}") from None
+
+
+def select(cells: list[Cell], pattern: str | None) -> list[Cell]:
+    """Return the cells whose id matches the glob, or whose id contains the plain text.
+
+    Raises:
+        HarnessError: nothing matches.
+    """
+    if not pattern:
+        return cells
+    globbed = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
+    found = [cell for cell in cells if fnmatch.fnmatchcase(cell.id, globbed)]
+    if not found:
+        raise HarnessError(
+            f"--only {pattern!r} matches none of the {len(cells)} cells, such as {cells[0].id}"
+        )
+    return found
+
+
+_MODELS: list[type[BaseModel]] = [Grid, Block, Entry]
+
+
+def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
+    """Return the first validation error as one clear sentence."""
+    # A misspelt key also shows as a missing one: name the misspelling.
+    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    path = ".".join(str(part) for part in first["loc"] if part != "Entry")
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        valid = sorted({name for model in models for name in model.model_fields})
+        return f"unknown key {key!r}{suggestion(key, valid)}; valid keys: {', '.join(valid)}"
+    if first["type"] == "missing":
+        return f"the key {path!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return message
+    return f"{path} = {first['input']!r} is invalid: {message[0].lower()}{message[1:]}"

@@ -1,0 +1,191 @@
+"""What a run would do: every cell checked against its data, its model and its loss before it starts."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import components, provenance
+from harness.errors import HarnessError
+from harness.grid import Cell
+from harness.schema import RETRIED
+from harness.store import newest
+
+# SSIM's window needs this many pixels a side.
+SMALLEST_SIDE = 11
+RERUN = ("missing", "failed", "stale", "all")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A cell that can run, and what is known of it beforehand."""
+
+    cell: Cell
+    image_shape: tuple[int, int, int]
+    images: tuple[int, int, int]  # in train, validation and test, after `limit`
+    data_hash: str
+    source_digest: str
+    beta_range: tuple[float, float] | None  # None: weights are missing, or β is fixed
+    parameters: int
+    missing: str | None  # why the cell is unavailable
+
+    @property
+    def trials(self) -> int:
+        """Tuning trials of the cell."""
+        return self.cell.protocol.trials if self.cell.protocol.tuned else 0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a cell has come, by its stored rows."""
+
+    trials: int  # results stored
+    seeds: int
+    all_trials: int
+    all_seeds: int
+    failed: str | None  # the newest failure that stands
+    stale: str | None  # what changed since the rows were made
+
+    @property
+    def state(self) -> str:
+        """done | stale | failed | partial | missing"""
+        if self.stale:
+            return "stale"
+        if self.trials >= self.all_trials and self.seeds >= self.all_seeds:
+            return "done"
+        if self.failed:
+            return "failed"
+        return "partial" if self.trials or self.seeds else "missing"
+
+
+def check(cells: list[Cell], data_folder: Path) -> list[Checked]:
+    """Prepare the datasets and check every cell.
+
+    Raises:
+        HarnessError: the first cell that cannot run, with what to change.
+    """
+    from harness import data
+
+    prepared: dict[str, Any] = {}
+    checked = []
+    for cell in cells:
+        if cell.dataset.spec not in prepared:
+            prepared[cell.dataset.spec] = data.prepare(cell.dataset, data_folder)
+        checked.append(_check(cell, prepared[cell.dataset.spec]))
+    return checked
+
+
+def _check(cell: Cell, whole: Any) -> Checked:
+    from harness.schedule import check_optimizer, make_schedule
+
+    splits = whole.limited(cell.protocol.limit)
+    images = (len(splits.train), len(splits.validation), len(splits.test))
+    _check_sizes(cell, splits.image_shape, images)
+    make_schedule(cell.protocol.schedule, cell.protocol.epochs)
+    check_optimizer(cell.protocol.optimizer)
+    parameters = _check_model(cell, splits.image_shape)
+    beta_range, missing = _check_loss(cell, splits.image_shape)
+    return Checked(
+        cell,
+        splits.image_shape,
+        images,
+        splits.data_hash,
+        provenance.source_digest(cell),
+        beta_range,
+        parameters,
+        missing,
+    )
+
+
+def _check_sizes(cell: Cell, shape: tuple[int, ...], images: tuple[int, int, int]) -> None:
+    if cell.protocol.batch > images[0]:
+        raise HarnessError(
+            f"{cell.dataset.spec}: batch = {cell.protocol.batch} is larger than the training "
+            f"split of {images[0]} images: lower batch or raise limit"
+        )
+    if min(images[1:]) < 2:
+        raise HarnessError(
+            f"{cell.dataset.spec}: the splits have {images[1]} validation and {images[2]} test "
+            "images, at least 2 of each are needed"
+        )
+    if min(shape[1:]) < SMALLEST_SIDE:
+        raise HarnessError(
+            f"{cell.dataset.spec}: images of {shape[1]}×{shape[2]} are too small for SSIM's "
+            f"window: use a size of at least {SMALLEST_SIDE}"
+        )
+
+
+def _check_model(cell: Cell, shape: tuple[int, int, int]) -> int:
+    """Build the model without memory for its parameters and count them."""
+    import torch
+
+    with torch.device("meta"):
+        model = components.build_model(cell.model, shape, cell.protocol.latent)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _check_loss(
+    cell: Cell, shape: tuple[int, int, int]
+) -> tuple[tuple[float, float] | None, str | None]:
+    from harness import weights
+    from losses.base import MissingWeights
+
+    try:
+        loss = components.build_loss(
+            cell.loss, shape, cell.protocol.latent, weights=weights.available()
+        )
+    except MissingWeights as error:
+        return None, str(error)
+    if loss.starts_at >= cell.protocol.epochs:
+        raise HarnessError(
+            f"{cell.loss_spec}: its schedule never starts: the last part begins at epoch "
+            f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs"
+        )
+    if cell.protocol.features != "random" and weights.find(cell.protocol.features) is None:
+        return None, f"the weights of features {cell.protocol.features!r} are not on this machine"
+    bounds = cell.protocol.beta_range or loss.beta_range
+    return (None if cell.protocol.beta else (float(bounds[0]), float(bounds[1]))), None
+
+
+def progress(
+    cell: Cell, rows: pd.DataFrame, source_digest: str | None = None, data_hash: str | None = None
+) -> Progress:
+    """Judge a cell by all stored rows; without digests nothing is called stale."""
+    own = newest(rows[rows["cell"] == cell.id])
+    trials = cell.protocol.trials if cell.protocol.tuned else 0
+    if own.empty:
+        return Progress(0, 0, trials, cell.protocol.seeds, None, None)
+    results = own[~own["status"].isin(RETRIED)]
+    counts = [int((results["stage"] == stage).sum()) for stage in ("tune", "final")]
+    failures = own[own["status"].isin(RETRIED)]
+    failed = None if failures.empty else _sentence(failures.iloc[-1])
+    stale = _stale(own.iloc[-1], source_digest, data_hash)
+    return Progress(counts[0], counts[1], trials, cell.protocol.seeds, failed, stale)
+
+
+def _sentence(row: pd.Series) -> str:
+    number = row["trial"] if row["stage"] == "tune" else row["seed"]
+    which = "" if number is None or math.isnan(number) else f" {int(number)}"
+    return f"{row['status']} in {row['stage']}{which}: {row['cause']}"
+
+
+def _stale(row: pd.Series, source_digest: str | None, data_hash: str | None) -> str | None:
+    changed = []
+    if source_digest is not None and row["source_digest"] != source_digest:
+        changed.append("the source that computes its numbers")
+    if data_hash is not None and row["data_hash"] != data_hash:
+        changed.append("its data")
+    return f"{' and '.join(changed)} changed since" if changed else None
+
+
+def wanted(state: str, rerun: str) -> bool:
+    """Tell whether a cell in this state runs under `--rerun`.
+
+    `missing` finishes what was not finished; `failed` and `stale` do that too and also try those
+    cells again; `all` starts every cell anew.
+    """
+    if rerun == "all" or state in ("missing", "partial"):
+        return True
+    return state == rerun

@@ -1,0 +1,109 @@
+"""How every cell of a grid is tuned, trained and evaluated."""
+
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from harness.metrics import METRICS
+
+Whole = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+# The column prefix of the Fréchet distance in each feature space; only Inception's is FID.
+FRECHET = {"random": "frd", "squeezenet": "fsd", "inception": "fid"}
+
+
+class Protocol(BaseModel):
+    """The protocol of a cell; all but `seeds` is part of the cell's identity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    epochs: Whole = 20  # full budget of a final model
+    tuning_epochs: Whole | None = None  # of a tuning trial; half the full budget
+    batch: Annotated[int, Field(ge=2)] = 64  # batch normalisation needs two images
+    lr: Positive = 1e-3
+    optimizer: str = "adam"  # adam | adamw | rmsprop | sgd, with options: adam[beta1=0.5]
+    schedule: str = (
+        "constant"  # constant | step[every=20] | triangular | cosine-tail
+    )
+    latent: Whole = 64
+    trials: Whole = 8  # values of beta tried per cell
+    seeds: Whole = 3  # final models per cell
+    features: Literal["random", "squeezenet", "inception"] = "random"
+    objective: str | None = None  # a metric column; the generations' Fréchet distance
+    direction: Literal["minimize", "maximize"] | None = None  # the metric's own
+    beta: Positive | None = None  # fixed: no tuning
+    beta_range: tuple[Positive, Positive] | None = None  # the loss's own
+    select_on: Literal["validation", "test"] = "validation"
+    limit: Whole | None = None  # first n images of each split
+    generated: Whole | None = None  # samples to score; as many as the split has images
+    evaluate_at: Literal["mean", "sample"] = "mean"  # of the posterior
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    sampler: Literal["tpe", "random"] = "tpe"  # after the log-spaced first half
+    pruner: Literal["none", "median"] = "none"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_defaults(cls, given: Any) -> Any:
+        """Resolve defaults that depend on other keys, so that they count in the identity."""
+        if not isinstance(given, dict):
+            return given
+        given = dict(given)
+        epochs = given.get("epochs", cls.model_fields["epochs"].default)
+        if given.get("tuning_epochs") is None and isinstance(epochs, int):
+            given["tuning_epochs"] = max(1, epochs // 2)
+        if given.get("objective") is None:
+            given["objective"] = f"{FRECHET.get(given.get('features', 'random'), 'frd')}_gen"
+        if given.get("direction") is None and given["objective"] in METRICS:
+            direction = METRICS[given["objective"]].direction
+            given["direction"] = "maximize" if direction == "maximize" else "minimize"
+        return given
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.beta_range and self.beta_range[0] >= self.beta_range[1]:
+            low, high = self.beta_range
+            raise ValueError(
+                f"beta_range = [{low:g}, {high:g}] is not rising: write [smallest, largest]"
+            )
+        if self.tuning_epochs and self.tuning_epochs > self.epochs:
+            raise ValueError(
+                f"tuning_epochs = {self.tuning_epochs} is more than epochs = {self.epochs}: "
+                "a trial is at most as long as the final"
+            )
+        self._check_objective()
+        return self
+
+    def _check_objective(self) -> None:
+        if self.objective not in METRICS:
+            raise ValueError(
+                f"unknown objective {self.objective!r}; metrics: {', '.join(sorted(METRICS))}"
+            )
+        prefix = self.objective.split("_")[0]
+        if prefix in FRECHET.values() and FRECHET[self.features] != prefix:
+            space = next(name for name, short in FRECHET.items() if short == prefix)
+            raise ValueError(
+                f"objective {self.objective!r} needs features = {space!r}, "
+                f"but features = {self.features!r}"
+            )
+
+    def identity(self) -> dict[str, Any]:
+        """Return the keys that decide the numbers: not the seeds, nor tuning of a fixed β."""
+        tuning = {"tuning_epochs", "trials", "beta_range", "sampler", "pruner", "select_on"}
+        return self.model_dump(mode="json", exclude={"seeds"} | (set() if self.tuned else tuning))
+
+    @property
+    def first_trials(self) -> int:
+        """Number of log-spaced trials: half of them, at least three."""
+        return min(self.trials, max(3, math.ceil(self.trials / 2)))
+
+    @property
+    def tuned(self) -> bool:
+        """Whether β is tuned; otherwise it is fixed."""
+        return self.beta is None
+
+    @property
+    def trial_epochs(self) -> int:
+        """Epochs of one tuning trial."""
+        return self.tuning_epochs or self.epochs

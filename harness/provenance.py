@@ -1,0 +1,84 @@
+"""Where a number comes from: versions, and a digest of the source that computed it."""
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+
+from harness import __version__, components
+from harness.grid import Cell
+
+# The files of `harness` that decide the numbers of every cell.
+_SHARED = (
+    "attempt",
+    "cell",
+    "data",
+    "device",
+    "evaluate",
+    "protocol",
+    "schedule",
+    "seeds",
+    "train",
+    "tune",
+)
+
+
+def source_digest(cell: Cell) -> str:
+    """Return a digest of the source that computes this cell's numbers: shared part "-" loss part.
+
+    Adding a loss leaves the digests of the other losses' cells as they are.
+    """
+    shared = [_harness(f"{name}.py") for name in _SHARED]
+    shared += sorted(_harness("metrics").glob("*.py"))
+    shared += _closure(components.source_modules("dataset", [cell.dataset.name]))
+    shared += _closure([*components.source_modules("model", [cell.model.name]), "models.base"])
+    names = [term.name for term in cell.loss]
+    own = _closure([*components.source_modules("loss", names), "losses.base", "losses.sum"])
+    return f"{_digest(tuple(shared))}-{_digest(tuple(own))}"
+
+
+def versions() -> dict[str, str]:
+    """Return the version columns of a row."""
+    import torch
+
+    return {
+        "harness_version": __version__,
+        "torch_version": str(torch.__version__),
+        "python_version": platform.python_version(),
+    }
+
+
+def _harness(name: str) -> Path:
+    return Path(__file__).parent / name
+
+
+@functools.cache
+def _digest(files: tuple[Path, ...]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:8]
+
+
+def _closure(modules: Iterable[str]) -> list[Path]:
+    """Return the files of the modules and of all they import from their own folder."""
+    found: dict[str, Path] = {}
+    waiting = list(modules)
+    while waiting:
+        module = waiting.pop()
+        spec = importlib.util.find_spec(module)
+        if module in found or spec is None or spec.origin is None:
+            continue
+        found[module] = Path(spec.origin)
+        waiting += _imports(found[module], module.partition(".")[0])
+    return [found[name] for name in sorted(found)]
+
+
+@functools.cache
+def _imports(path: Path, package: str) -> list[str]:
+    tree = ast.parse(path.read_text())
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return [name for name in names if name and name.startswith(f"{package}.")]

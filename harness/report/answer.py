@@ -1,0 +1,139 @@
+"""The answer: two or three sentences with numbers and doubt in them."""
+
+import math
+from collections.abc import Sequence
+
+from harness.metrics import METRICS
+from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
+from harness.report.estimates import Ranking, estimate, rank, step_ratio
+from harness.report.main_table import REFERENCE, floor
+from harness.report.notes import label
+from harness.report.table import number, plural
+
+SHOWN = 6  # names in a list before the rest is counted
+
+
+def answer(group: Group) -> list[str]:
+    """Return the sentences for one group; losses and values as in the tables."""
+    if not group.measured:
+        return [f"On {group.title} no loss has a final model yet.", *_troubles(group)]
+    ranking = rank(group.measured, group.objective)
+    sentences = [_winner(group, ranking), _cost(group, ranking), _per_image(group)]
+    sentences += [*_beaten_by_floor(group), *_troubles(group)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def names(cells: Sequence[Cell]) -> str:
+    """Return the losses in backquotes: `a`, `b` and `c`; a long list ends in a count."""
+    quoted = [f"`{cell.label}`" for cell in cells]
+    if len(quoted) > SHOWN:
+        return f"{', '.join(quoted[:SHOWN])} and {len(quoted) - SHOWN} more"
+    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+
+
+def value(cell: Cell, metric: str) -> str:
+    """Return the printed estimate with its spread and unit."""
+    found = estimate(cell, metric)
+    known = METRICS[metric]
+    spread = f" ± {number(found.spread, known.decimals)}" if math.isfinite(found.spread) else ""
+    return f"{number(found.mean, known.decimals)}{spread}{' ' + known.unit if known.unit else ''}"
+
+
+def _winner(group: Group, ranking: Ranking) -> str:
+    metric = group.objective
+    where = f"On {group.title}"
+    if ranking.best is None:
+        only = [cell for cell in group.measured if estimate(cell, metric).known]
+        if not only:
+            return f"{where} no loss has a finite {label(metric)}."
+        values = ", ".join(f"`{cell.label}` {value(cell, metric)}" for cell in only[:SHOWN])
+        return f"{where} there is nothing to rank on {label(metric)}: {values}."
+    best = ranking.best
+    if ranking.tied:
+        values = ", ".join(value(cell, metric) for cell in ranking.winners[:SHOWN])
+        return (
+            f"{where}, {names(ranking.winners)} are tied best on {label(metric)} ({values}; "
+            f"{_ground(best, metric)} the difference contains 0)."
+        )
+    second = _runner_up(group, ranking, metric)
+    lead = f"before {names([second])} ({value(second, metric)})"
+    head = f"{where}, {names([best])} has the best {label(metric)}: {value(best, metric)}, {lead}"
+    if not ranking.judged:
+        return f"{head}; with {plural(len(best.finals), 'seed')} that lead cannot be tested."
+    return f"{head}; {_ground(best, metric)} the difference excludes 0."
+
+
+def _ground(cell: Cell, metric: str) -> str:
+    if len(cell.finals) >= SEEDS_FOR_INTERVAL or not METRICS[metric].per_image:
+        return f"{plural(len(cell.finals), 'seed')}, the 95 % interval of"
+    return "over the test images, the 95 % interval of"
+
+
+def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:
+    others = tuple(cell for cell in group.measured if cell is not ranking.best)
+    sign = -1 if METRICS[metric].direction == "maximize" else 1
+    known = [cell for cell in others if cell.whole and estimate(cell, metric).known]
+    return min(known, key=lambda cell: sign * estimate(cell, metric).mean)
+
+
+def _cost(group: Group, ranking: Ranking) -> str:
+    """What the winners, or without them all losses, cost over the reference."""
+    reference = group.cell(REFERENCE)
+    if reference is None:
+        return ""
+    shown = [cell for cell in ranking.winners or group.measured if cell is not reference]
+    ratios = {cell.label: step_ratio(cell, reference) for cell in shown[:SHOWN]}
+    parts = [f"`{name}` costs {_times(r.mean)}" for name, r in ratios.items() if r.known]
+    if not parts:
+        return ""
+    last = f" a step of `{REFERENCE}`."
+    return (" and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))) + last
+
+
+def _times(ratio: float) -> str:
+    return f"{number(ratio, 2)}×"
+
+
+def _per_image(group: Group) -> str:
+    """The best on the pixel metrics, in one sentence."""
+    parts = []
+    for metric in ("psnr", "ssim"):
+        ranking = rank(group.measured, metric)
+        if ranking.best is None or metric == group.objective:
+            continue
+        verb = "is best" if len(ranking.winners) == 1 else "are tied best"
+        parts.append(
+            f"{names(ranking.winners)} {verb} on {label(metric)} ({value(ranking.best, metric)})"
+        )
+    return f"{'; '.join(parts)}." if parts else ""
+
+
+def _beaten_by_floor(group: Group) -> list[str]:
+    lines = []
+    for metric in ("psnr", "ssim"):
+        bound = floor(group, metric)
+        below = [cell for cell in group.measured if estimate(cell, metric).mean <= bound]
+        if below:
+            verb = "does" if len(below) == 1 else "do"
+            lines.append(
+                f"{names(below)} {verb} no better on {label(metric)} than predicting the mean "
+                f"image ({number(bound, METRICS[metric].decimals)})."
+            )
+    return lines
+
+
+def _troubles(group: Group) -> list[str]:
+    """Cells that failed, are stale or did not run, gathered by what happened to them."""
+    states: dict[str, list[Cell]] = {}
+    for cell in group.cells:
+        if cell.state:
+            states.setdefault(cell.state, []).append(cell)
+    lines = [f"{_capital(state)}: {names(cells)}." for state, cells in states.items()]
+    bound = [cell for cell in group.measured if cell.finals["beta_flag"].notna().any()]
+    if bound:
+        lines.append(f"The tuned β of {names(bound)} lies at the end of its range.")
+    return lines
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,193 @@
+"""Stored rows -> groups of cells: what ran, what did not and why, what may be compared."""
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harness.metrics import METRICS
+from harness.report.artefacts import Pictures, load_pictures, load_scores
+from harness.report.state import causes_of, describe
+from harness.store import Store, newest
+
+# From three seeds on, ties are judged over seeds; below, over the images of the test split.
+SEEDS_FOR_INTERVAL = 3
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One loss on one dataset with one model: `finals` are its ok rows, one per seed."""
+
+    id: str
+    dataset: str
+    model: str
+    loss: str
+    label: str  # the loss, with the cell's hash where one group has the loss twice
+    seeds: int
+    trials: int
+    protocol: dict[str, Any]
+    finals: pd.DataFrame
+    tunes: pd.DataFrame
+    attempts: pd.DataFrame  # all final rows, whatever their status
+    state: str  # "" when every planned seed is ok, otherwise words for the table
+    causes: tuple[str, ...]
+    stale: bool
+    scores: pd.DataFrame | None  # test image -> psnr, ssim, …, mean over seeds
+    pictures: tuple[Pictures, ...]  # one per seed that stored them
+
+    @property
+    def measured(self) -> bool:
+        """Whether there are numbers to show."""
+        return not self.stale and len(self.finals) > 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether no attempt failed, so that the numbers are not those of the survivors."""
+        return self.measured and len(self.attempts) == len(self.finals)
+
+
+@dataclass(frozen=True)
+class Group:
+    """All losses of one dataset and model, in the grid's order."""
+
+    dataset: str
+    model: str
+    slug: str
+    cells: tuple[Cell, ...]
+
+    @property
+    def title(self) -> str:
+        """The group's name in running text."""
+        return f"{self.dataset} with {self.model}"
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """The protocol of the first cell; `provenance` tells where others differ."""
+        return self.cells[0].protocol
+
+    @property
+    def objective(self) -> str:
+        """The metric column that losses are compared by first."""
+        name = str(self.protocol.get("objective"))
+        return name if name in METRICS else "frd_gen"
+
+    @property
+    def measured(self) -> tuple[Cell, ...]:
+        """The cells with numbers."""
+        return tuple(cell for cell in self.cells if cell.measured)
+
+    def cell(self, loss: str) -> Cell | None:
+        """Return the measured cell of a loss, or None."""
+        return next((cell for cell in self.measured if cell.loss == loss), None)
+
+
+def collect(store: Store, grid: dict[str, Any]) -> list[Group]:
+    """Return the groups of the stored grid in its order; rows of other cells are left out."""
+    rows = newest(store.rows())
+    by_cell = dict(list(rows.groupby("cell", sort=False))) if len(rows) else {}
+    members: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for description in grid.get("cells", []):
+        key = (str(description["dataset"]), str(description["model"]))
+        members.setdefault(key, []).append(description)
+    slugs: set[str] = set()
+    return [
+        _group(store, *key, _slug("-".join(key), slugs), cells, by_cell, rows.iloc[:0])
+        for key, cells in members.items()
+    ]
+
+
+def _group(
+    store: Store,
+    dataset: str,
+    model: str,
+    slug: str,
+    descriptions: list[dict[str, Any]],
+    by_cell: dict[Any, pd.DataFrame],
+    nothing: pd.DataFrame,
+) -> Group:
+    frames = {each["id"]: by_cell.get(each["id"], nothing) for each in descriptions}
+    current = _newest_state(list(frames.values()))
+    losses = Counter(str(each["loss"]) for each in descriptions)
+    cells = []
+    for each in descriptions:
+        twice = losses[str(each["loss"])] > 1
+        label = f"{each['loss']} ({str(each['id'])[-8:]})" if twice else str(each["loss"])
+        rows = frames[each["id"]]
+        cells.append(_cell(store, each, label, rows, stale=_differs(rows, current)))
+    return Group(dataset, model, slug, tuple(cells))
+
+
+def _cell(
+    store: Store, description: dict[str, Any], label: str, rows: pd.DataFrame, *, stale: bool
+) -> Cell:
+    attempts = rows[rows["stage"] == "final"].sort_values("seed", kind="stable")
+    planned = int(description.get("seeds") or 0)
+    attempts = attempts[attempts["seed"] < planned] if planned else attempts
+    finals = _finite(attempts[attempts["status"] == "ok"])
+    tunes = _finite(rows[rows["stage"] == "tune"].sort_values("trial", kind="stable"))
+    shown = [] if stale else [int(seed) for seed in finals["seed"]]
+    few = len(shown) < SEEDS_FOR_INTERVAL
+    cell = str(description["id"])
+    return Cell(
+        id=cell,
+        dataset=str(description["dataset"]),
+        model=str(description["model"]),
+        loss=str(description["loss"]),
+        label=label,
+        seeds=planned,
+        trials=int(description.get("trials") or 0),
+        protocol=dict(description.get("protocol") or {}),
+        finals=finals,
+        tunes=tunes,
+        attempts=attempts,
+        state="stale" if stale else describe(attempts, tunes, planned),
+        causes=causes_of(attempts, tunes),
+        stale=stale,
+        scores=load_scores(store, cell, shown) if few else None,
+        pictures=load_pictures(store, cell, shown),
+    )
+
+
+def _finite(rows: pd.DataFrame) -> pd.DataFrame:
+    """An infinite metric is no number to average or to plot: it prints as a dash."""
+    metrics = [name for name in METRICS if name in rows.columns]
+    return rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in metrics})
+
+
+def _state_of(row: pd.Series) -> tuple[str, str]:
+    digest = row["source_digest"] if isinstance(row["source_digest"], str) else ""
+    data = row["data_hash"] if isinstance(row["data_hash"], str) else ""
+    return digest.partition("-")[0], data
+
+
+def _newest_state(frames: list[pd.DataFrame]) -> tuple[str, str]:
+    """The shared source and the data of the group's newest row that names both."""
+    known = [
+        (str(row["created"]), _state_of(row))
+        for frame in frames
+        for _, row in frame.tail(1).iterrows()
+        if all(_state_of(row))
+    ]
+    return max(known, default=("", ("", "")))[1]
+
+
+def _differs(rows: pd.DataFrame, current: tuple[str, str]) -> bool:
+    """A cell is stale when what it names differs; a row without a state (not run) is not."""
+    for _, row in rows[["source_digest", "data_hash"]].drop_duplicates().iterrows():
+        pairs = zip(_state_of(row), current, strict=True)
+        if any(own and other and own != other for own, other in pairs):
+            return True
+    return False
+
+
+def _slug(text: str, taken: set[str]) -> str:
+    """A file name for a group, unlike those already given."""
+    base = re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.") or "group"
+    number, slug = 2, base
+    while slug in taken:
+        slug, number = f"{base}-{number}", number + 1
+    taken.add(slug)
+    return slug

@@ -1,0 +1,140 @@
+"""Means, spreads and ties: what may be called best, and on what ground."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness.metrics import METRICS, Direction
+from harness.report.advantage import home
+from harness.report.collect import SEEDS_FOR_INTERVAL, Cell
+
+Ground = Literal["seeds", "images", "none"]
+
+# Two-sided 95 % points of Student's t for 2 to 10 degrees of freedom; SciPy takes a second to import.
+_T95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+_Z95 = 1.96
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its spread: standard deviation over seeds or standard error over images."""
+
+    mean: float
+    spread: float
+    over: Ground
+    seeds: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a finite number."""
+        return math.isfinite(self.mean)
+
+
+def estimate(cell: Cell, metric: str, rows: pd.DataFrame | None = None) -> Estimate:
+    """Return the mean of a column over the cell's seeds (or over `rows` of it)."""
+    finals = cell.finals if rows is None else rows
+    values = finals[metric].dropna()
+    if values.empty:
+        return Estimate(math.nan, math.nan, "none", 0)
+    mean = float(values.mean())
+    if len(values) > 1:
+        return Estimate(mean, float(values.std(ddof=1)), "seeds", len(values))
+    error = _image_error(cell, metric)
+    return Estimate(mean, error, "images" if math.isfinite(error) else "none", 1)
+
+
+def _image_error(cell: Cell, metric: str) -> float:
+    """The standard error of a per-image metric's mean over the test images, or NaN."""
+    if cell.scores is not None and metric in cell.scores and len(cell.scores) > 1:
+        return float(cell.scores[metric].sem())
+    column = f"{metric}_std"
+    if metric not in METRICS or not METRICS[metric].per_image or column not in cell.finals:
+        return math.nan
+    row = cell.finals.iloc[0]
+    return float(row[column]) / math.sqrt(row["images"]) if row["images"] else math.nan
+
+
+def tied(a: Cell, b: Cell, metric: str) -> bool | None:
+    """Tell whether the 95 % interval of the paired difference contains 0.
+
+    Paired over seeds from three common seeds on, below over the test images; unpaired where only
+    the spread over images is stored. None when nothing supports an interval, as for a
+    distribution metric with one seed.
+    """
+    both = a.finals.set_index("seed")[metric] - b.finals.set_index("seed")[metric]
+    seeds = both.dropna()
+    if len(seeds) >= SEEDS_FOR_INTERVAL:
+        return _contains_zero(float(seeds.mean()), float(seeds.sem()), _quantile(len(seeds)))
+    if a.scores is not None and b.scores is not None and metric in a.scores and metric in b.scores:
+        images = (a.scores[metric] - b.scores[metric]).dropna()
+        if len(images) > 1:
+            return _contains_zero(float(images.mean()), float(images.sem()), _Z95)
+    errors = math.hypot(_image_error(a, metric), _image_error(b, metric))
+    difference = estimate(a, metric).mean - estimate(b, metric).mean
+    return None if math.isnan(errors) else _contains_zero(difference, errors, _Z95)
+
+
+def _contains_zero(mean: float, error: float, quantile: float) -> bool:
+    return abs(mean) <= quantile * error
+
+
+def _quantile(count: int) -> float:
+    return _T95[count - 3] if count - 3 < len(_T95) else _Z95 + 2.7 / (count - 1)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best cell of a column, those tied with it, and whether ties could be judged."""
+
+    best: Cell | None
+    tied: tuple[Cell, ...]
+    judged: bool
+
+    @property
+    def winners(self) -> tuple[Cell, ...]:
+        """The best and the tied cells: those printed bold."""
+        return () if self.best is None else (self.best, *self.tied)
+
+
+def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = None) -> Ranking:
+    """Rank the cells that may be ranked: no failed seed, no home advantage, a finite number.
+
+    With fewer than two of them there is no best.
+    """
+    direction = direction or METRICS[metric].direction
+    fair = [cell for cell in cells if cell.whole and not home(cell.loss, metric)]
+    means = {cell.id: estimate(cell, metric).mean for cell in fair}
+    fair = [cell for cell in fair if math.isfinite(means[cell.id])]
+    if direction == "none" or len(fair) < 2:
+        return Ranking(None, (), judged=False)
+    sign = 1 if direction == "minimize" else -1
+    best, *others = sorted(fair, key=lambda cell: sign * means[cell.id])
+    verdicts = {
+        cell.id: means[cell.id] == means[best.id] or tied(best, cell, metric) for cell in others
+    }
+    return Ranking(
+        best,
+        tuple(cell for cell in others if verdicts[cell.id]),
+        judged=all(verdict is not None for verdict in verdicts.values()),
+    )
+
+
+def step_ratio(cell: Cell, reference: Cell | None) -> Estimate:
+    """Return the time per image over that of `reference`, paired by seed, on equal hardware.
+
+    NaN without a reference or where device, precision or threads differ.
+    """
+    if reference is None:
+        return Estimate(math.nan, math.nan, "none", 0)
+    keys = ["seed", "device_name", "precision", "threads"]
+    columns = [*keys, "images_per_second"]
+    own, other = (each.finals[columns] for each in (cell, reference))
+    both = own.merge(other, on=keys, suffixes=("", "_reference"))
+    ratios = (both["images_per_second_reference"] / both["images_per_second"]).dropna()
+    if ratios.empty:
+        return Estimate(math.nan, math.nan, "none", 0)
+    spread = float(ratios.std(ddof=1)) if len(ratios) > 1 else math.nan
+    over: Ground = "seeds" if len(ratios) > 1 else "none"
+    return Estimate(float(ratios.mean()), spread, over, len(ratios))

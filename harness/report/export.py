@@ -1,0 +1,156 @@
+"""A table as Markdown, LaTeX (booktabs only) and CSV."""
+
+import csv
+import io
+import math
+
+from harness.report.table import MISSING, Column, Entry, Row, Table
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "β": r"$\beta$",
+    "σ": r"$\sigma$",
+    "Δ": r"$\Delta$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": r"$-$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
+    "¶": r"\P{}",
+    "½": r"$\frac12$",
+    "²": r"$^2$",
+    "·": r"$\cdot$",
+    "—": "---",
+    "–": "--",
+    "…": r"\ldots{}",
+    "→": r"$\to$",
+    "\N{NARROW NO-BREAK SPACE}": r"\,",
+    "\N{NO-BREAK SPACE}": "~",
+    "\n": " ",
+}
+
+
+def latex_escape(text: str) -> str:
+    """Return `text` safe in LaTeX text mode; signs become mathematics, quotes stay."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def to_latex(table: Table) -> str:
+    """Return a `table` environment that needs only the booktabs package."""
+    columns = "l" + "".join("l" if column.text else "r" for column in table.columns)
+    width = len(table.columns)
+    caption = " ".join([table.title + ".", table.caption, *table.notes])
+    head = " & ".join([table.first, *(latex_escape(column.head) for column in table.columns)])
+    body = [_latex_row(row, width) for row in table.rows]
+    return "\n".join(
+        [
+            r"% needs \usepackage{booktabs}",
+            r"\begin{table}[t]",
+            r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+            rf"\caption{{{latex_escape(caption)}}}",
+            rf"\label{{tab:{''.join(c if c.isalnum() else '-' for c in table.name)}}}",
+            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+            r"\toprule",
+            rf"{head} \\",
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _latex_row(row: Row, width: int) -> str:
+    name = latex_escape(_row_name(row))
+    if row.statement:
+        return rf"{name} & \multicolumn{{{width}}}{{l}}{{{latex_escape(row.statement)}}} \\"
+    return " & ".join([name, *map(_latex_entry, row.entries)]) + r" \\"
+
+
+def _latex_entry(entry: Entry) -> str:
+    text = latex_escape(entry.text)
+    text = rf"\textbf{{{text}}}" if entry.bold else text
+    spread = rf"{{\tiny\,$\pm$\,{latex_escape(entry.spread)}}}" if entry.spread else ""
+    shade = r"\textit{" + text + "}" if entry.shaded else text
+    return shade + spread + latex_escape(entry.marks)
+
+
+def to_markdown(table: Table) -> str:
+    """Return a pipe table with caption and notes."""
+    columns = [table.first, *(column.head for column in table.columns)]
+    rule = [":--", *(":--" if column.text else "--:" for column in table.columns)]
+    lines = [columns, rule, *(_markdown_row(row, len(table.columns)) for row in table.rows)]
+    body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in x) + " |" for x in lines)
+    notes = "\n".join(f"- {note}" for note in table.notes)
+    return f"**{table.title}.** {table.caption}\n\n{body}\n\n{notes}\n"
+
+
+def _markdown_row(row: Row, width: int) -> list[str]:
+    name = _row_name(row)
+    if row.statement:
+        return [name, f"*{row.statement}*", *[""] * (width - 1)]
+    return [name, *map(_markdown_entry, row.entries)]
+
+
+def _markdown_entry(entry: Entry) -> str:
+    text = f"**{entry.text}**" if entry.bold else entry.text
+    text = f"*{text}*" if entry.shaded else text
+    return text + (f" ± {entry.spread}" if entry.spread else "") + entry.marks
+
+
+def _row_name(row: Row) -> str:
+    return row.label + row.marks + (f" ({row.badge})" if row.badge else "")
+
+
+def to_csv(table: Table) -> str:
+    """Return full-precision numbers: each column with its spread and whether it is bold."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    numeric = [column for column in table.columns if not column.text]
+    header = [name for column in numeric for name in _csv_names(column)]
+    words = [column.key for column in table.columns if column.text]
+    writer.writerow([table.first.lower(), "status", *words, *header])
+    for row in table.rows:
+        writer.writerow(_csv_row(row, table))
+    return stream.getvalue()
+
+
+def _csv_names(column: Column) -> list[str]:
+    name = f"{column.key}[{column.detail}]" if column.detail else column.key
+    return [name, f"{name}_spread", f"{name}_best"]
+
+
+def _csv_row(row: Row, table: Table) -> list[str]:
+    status = row.statement or row.badge or ("ok" if row.loss else "")
+    entries = row.entries or (Entry(),) * len(table.columns)
+    pairs = list(zip(table.columns, entries, strict=True))
+    words = ["" if entry.text == MISSING else entry.text for column, entry in pairs if column.text]
+    cells = [x for column, entry in pairs if not column.text for x in _csv_entry(entry)]
+    return [row.label, status, *words, *cells]
+
+
+def _csv_entry(entry: Entry) -> list[str]:
+    number, spread = (
+        repr(float(value)) if math.isfinite(value) else ""
+        for value in (entry.value, entry.spread_value)
+    )
+    return [number, spread, "yes" if entry.bold else ""]

@@ -1,0 +1,177 @@
+"""Quality against cost, and the price of each loss in time and memory."""
+
+import math
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from harness.metrics import METRICS
+from harness.report.collect import Cell, Group
+from harness.report.drawing import INK, NARROW, QUIET, WIDE, Drawn, log_axis, panel, short, style
+from harness.report.estimates import Estimate, estimate, step_ratio
+from harness.report.labels import Label, point_labels
+from harness.report.main_table import REFERENCE
+from harness.report.palette import Look
+from harness.report.table import number
+
+from matplotlib.figure import Figure
+
+CROWDED = 14  # losses from which on the chart takes two columns
+
+
+def cost_of(cell: Cell, reference: Cell | None) -> Estimate:
+    """Return the step time over the reference's, or seconds per 1,000 images without one."""
+    if reference is not None:
+        return step_ratio(cell, reference)
+    rows = cell.finals.assign(seconds=1000 / cell.finals["images_per_second"])
+    return estimate(cell, "seconds", rows)
+
+
+def cost_label(reference: Cell | None) -> str:
+    """Return the axis label of `cost_of`."""
+    return f"step time (× {REFERENCE})" if reference else "training time per 1,000 images (s)"
+
+
+def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
+    """Draw the objective against the step time with the Pareto front; None without two points."""
+    data = _quality_data(group)
+    if len(data) < 2:
+        return None
+    metric = METRICS[group.objective]
+    name = f"{group.slug}-quality-cost"
+    with style(name):
+        wide = len(data) > CROWDED
+        figure = Figure(figsize=(WIDE, 4.2) if wide else (NARROW, 2.75))
+        width, height = figure.get_size_inches()
+        axes = panel(figure, 0.62, 0.45, width - 0.8, height - 0.6)
+        axes.set_xlabel(cost_label(group.cell(REFERENCE)))
+        unit = f" ({metric.unit})" if metric.unit else ""
+        better = {"minimize": "lower", "maximize": "higher", "none": "neither"}[metric.direction]
+        axes.set_ylabel(f"{metric.label}{unit}, {better} is better")
+        _scale(axes, data)
+        _front(axes, data)
+        _points(axes, data, looks)
+    alt = (
+        f"{metric.label} against step time on {group.title}. On the Pareto front: "
+        f"{', '.join(data[data['pareto']]['loss'])}."
+    )
+    return Drawn(name, figure, alt, data)
+
+
+def _quality_data(group: Group) -> pd.DataFrame:
+    reference = group.cell(REFERENCE)
+    rows = []
+    for cell in group.measured:
+        quality, cost = estimate(cell, group.objective), cost_of(cell, reference)
+        if quality.known and cost.known:
+            rows.append((cell.label, cell.loss, cost.mean, cost.spread, quality.mean, quality.spread))
+    columns = ["loss", "spec", "cost", "cost_spread", "quality", "quality_spread"]
+    data = pd.DataFrame(rows, columns=columns)
+    sign = -1 if METRICS[group.objective].direction == "maximize" else 1
+    return data.assign(pareto=[_on_front(data, row, sign) for row in data.itertuples()])
+
+
+def _on_front(data: pd.DataFrame, row: object, sign: int) -> bool:
+    """No other loss is at least as cheap and at least as good, and better in one of both."""
+    cost, quality = getattr(row, "cost"), sign * getattr(row, "quality")  # noqa: B009
+    others = sign * data["quality"]
+    no_worse = (data["cost"] <= cost) & (others <= quality)
+    better = (data["cost"] < cost) | (others < quality)
+    return not bool((no_worse & better).any())
+
+
+def _scale(axes: Axes, data: pd.DataFrame) -> None:
+    low, high = data["quality"].min(), data["quality"].max()
+    margin = 0.12 * ((high - low) or abs(high) or 1.0)
+    axes.set_ylim(low - margin, high + 1.4 * margin)
+    left, right = data["cost"].min(), data["cost"].max()
+    room = 0.12 * ((right - left) or right)
+    axes.set_xlim(left - room, right + 2.2 * room)
+    if low > 0 and high / low > 20:
+        axes.set_ylim(low / 1.3, high * 1.5)
+        log_axis(axes, "y")
+
+
+def _front(axes: Axes, data: pd.DataFrame) -> None:
+    front = data[data["pareto"]].sort_values("cost")
+    axes.plot(
+        front["cost"],
+        front["quality"],
+        drawstyle="steps-post",
+        color=QUIET,
+        linewidth=0.8,
+        linestyle=(0, (3, 2)),
+        zorder=1,
+    )
+
+
+def _points(axes: Axes, data: pd.DataFrame, looks: dict[str, Look]) -> None:
+    for row in data.itertuples():
+        look = looks[str(row.spec)]
+        axes.errorbar(
+            row.cost,
+            row.quality,
+            xerr=row.cost_spread if math.isfinite(row.cost_spread) else None,
+            yerr=row.quality_spread if math.isfinite(row.quality_spread) else None,
+            fmt=look.marker,
+            color=look.colour,
+            markeredgecolor=INK,
+            markeredgewidth=0.4,
+            markersize=5,
+            elinewidth=0.8,
+        )
+    point_labels(
+        axes,
+        [Label(str(r.loss), r.cost, r.quality, looks[str(r.spec)]) for r in data.itertuples()],
+    )
+
+
+def price_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
+    """Draw step time and peak memory per loss as dots on a line; None without a number."""
+    reference = group.cell(REFERENCE)
+    data = _price_data(group, reference)
+    if data.empty:
+        return None
+    name = f"{group.slug}-price"
+    with style(name):
+        names = [short(each) for each in data["loss"]]
+        left = 0.2 + 0.068 * max(map(len, names))
+        height = 0.19 * len(data)
+        figure = Figure(figsize=(WIDE, height + 0.6))
+        width = (WIDE - left - 1.15) / 2
+        for index, column in enumerate(("time", "memory")):
+            axes = panel(figure, left + index * (width + 0.6), 0.45, width, height)
+            _bars(axes, data, column, looks)
+            axes.set_yticks(range(len(data)), names if index == 0 else [""] * len(data))
+            axes.set_xlabel((cost_label(reference), _memory_label(reference))[index])
+    alt = f"Step time and peak memory of {len(data)} losses on {group.title}."
+    return Drawn(name, figure, alt, data)
+
+
+def _memory_label(reference: Cell | None) -> str:
+    return f"peak memory (× {REFERENCE})" if reference else "peak memory (MiB)"
+
+
+def _price_data(group: Group, reference: Cell | None) -> pd.DataFrame:
+    own = estimate(reference, "peak_memory_mib").mean if reference else 1.0
+    rows = []
+    for cell in group.measured:
+        time, memory = cost_of(cell, reference), estimate(cell, "peak_memory_mib")
+        rows.append((cell.label, cell.loss, time.mean, time.spread, memory.mean / own))
+    columns = ["loss", "spec", "time", "time_spread", "memory"]
+    return pd.DataFrame(rows, columns=columns).dropna(subset=["time", "memory"], how="all")
+
+
+def _bars(axes: Axes, data: pd.DataFrame, column: str, looks: dict[str, Look]) -> None:
+    top = float(data[column].max())
+    for index, row in enumerate(data.itertuples()):
+        value, look = float(getattr(row, column)), looks[str(row.spec)]
+        if not math.isfinite(value):
+            continue
+        axes.barh(index, value, height=0.62, color=look.colour, edgecolor=INK, linewidth=0.4)
+        axes.text(value + 0.02 * top, index, number(value, 2), va="center_baseline")
+    axes.set_ylim(len(data) - 0.4, -0.6)
+    axes.set_xlim(0, 1.12 * top if top > 0 else 1)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+

@@ -1,0 +1,132 @@
+"""Direct labels: the reader should not have to hunt through a legend."""
+
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.transforms import Bbox
+
+from harness.report.drawing import POINTS, QUIET, short
+from harness.report.palette import Look
+
+LETTER = 0.62 * POINTS  # points: the width of an average letter, rounded up
+HEIGHT = 1.25 * POINTS
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name to be written beside a point in data coordinates."""
+
+    text: str
+    x: float
+    y: float
+    look: Look
+
+
+def room(names: list[str]) -> float:
+    """Return the inches that end labels of these names need."""
+    longest = max((len(short(name)) for name in names), default=0)
+    return 0.22 + longest * LETTER / 72
+
+
+def end_labels(axes: Axes, labels: list[Label]) -> None:
+    """Write the names at the right of the axes at their lines' ends, pushed apart where needed."""
+    figure = axes.figure
+    inches = axes.get_position().height * figure.get_figheight()
+    height = inches * 72
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ordered = sorted(labels, key=lambda label: label.y)
+    ends = [float(to_axes.transform((label.x, label.y))[1]) * height for label in ordered]
+    for label, end, place in zip(ordered, ends, spread_out(ends, HEIGHT, height), strict=True):
+        x = float(to_axes.transform((label.x, label.y))[0])
+        axes.plot(
+            [x, 1.03, 1.06],
+            [end / height, place / height, place / height],
+            transform=axes.transAxes,
+            color=label.look.colour,
+            linewidth=0.6,
+            clip_on=False,
+        )
+        axes.text(
+            1.075, place / height, short(label.text), transform=axes.transAxes, va="center_baseline"
+        )
+
+
+def spread_out(places: list[float], gap: float, top: float) -> list[float]:
+    """Move sorted places apart to at least `gap`, keeping the whole within 0 and `top` if it fits.
+
+    Neighbours that collide are centred on their mean (pool adjacent violators).
+    """
+    blocks: list[list[float]] = []  # centre, count
+    for place in places:
+        blocks.append([place, 1])
+        while len(blocks) > 1 and _overlap(blocks[-2], blocks[-1], gap):
+            (a, n), (b, m) = blocks[-2:]
+            blocks[-2:] = [[(a * n + b * m) / (n + m), n + m]]
+    moved = [
+        centre + gap * (index - (count - 1) / 2)
+        for centre, count in blocks
+        for index in range(int(count))
+    ]
+    # Shifting the ends inside may close a gap; one pass in each direction mends that.
+    for index in range(len(moved)):
+        moved[index] = max(moved[index], moved[index - 1] + gap if index else 0.0)
+    for index in reversed(range(len(moved))):
+        last = index == len(moved) - 1
+        moved[index] = min(moved[index], top if last else moved[index + 1] - gap)
+    return moved
+
+
+def _overlap(lower: list[float], upper: list[float], gap: float) -> bool:
+    (a, n), (b, m) = lower, upper
+    return a + gap * (n - 1) / 2 + gap > b - gap * (m - 1) / 2
+
+
+def point_labels(axes: Axes, labels: list[Label]) -> None:
+    """Write each name beside its point, where it covers no other name and no other point."""
+    figure = axes.figure
+    scale = figure.dpi / 72
+    frame = axes.bbox
+    anchors = [axes.transData.transform((label.x, label.y)) / scale for label in labels]
+    taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in anchors]
+    inside = Bbox([[frame.x0 / scale, frame.y0 / scale], [frame.x1 / scale, frame.y1 / scale]])
+    for label, (x, y) in zip(labels, anchors, strict=True):
+        text = short(label.text)
+        box, far = _place(x, y, len(text) * LETTER, taken, inside)
+        taken.append(box)
+        axes.annotate(
+            text,
+            (label.x, label.y),
+            xytext=(box.x0 - x, box.y0 + 0.25 * HEIGHT - y),
+            textcoords="offset points",
+            annotation_clip=False,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": QUIET} if far else None,
+        )
+
+
+def _place(
+    x: float, y: float, width: float, taken: list[Bbox], inside: Bbox
+) -> tuple[Bbox, bool]:
+    """The nearest free box around a point, and whether it needs a line to it."""
+    best, least = None, float("inf")
+    for ring in (5.0, 12.0, 20.0, 30.0, 42.0):
+        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+            left = x + (dx * ring if dx > 0 else dx * ring - width if dx < 0 else -width / 2)
+            box = Bbox.from_bounds(left, y + dy * ring - HEIGHT / 2, width, HEIGHT)
+            cost = sum(_shared(box, other) for other in taken) + 4 * _outside(box, inside)
+            if cost < least:
+                best, least = (box, ring > 5.0), cost
+            if cost == 0:
+                return box, ring > 5.0
+    if best is None:
+        raise ValueError(f"no place for a label at a point that is not finite: ({x}, {y})")
+    return best
+
+
+def _shared(a: Bbox, b: Bbox) -> float:
+    width = min(a.x1, b.x1) - max(a.x0, b.x0)
+    height = min(a.y1, b.y1) - max(a.y0, b.y0)
+    return max(width, 0.0) * max(height, 0.0)
+
+
+def _outside(box: Bbox, inside: Bbox) -> float:
+    return float(box.width * box.height) - _shared(box, inside)

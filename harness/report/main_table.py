@@ -1,0 +1,206 @@
+"""The main table of a group: losses as rows, β, metrics and cost as columns."""
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+
+from harness.metrics import METRICS
+from harness.report.advantage import home, optimised
+from harness.report.collect import Cell, Group
+from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
+from harness.report.notes import caption, notes
+from harness.report.table import Column, Entry, Row, Table, number, significant
+
+# Shown elsewhere (floor row, spectra section) or a restatement of a shown column.
+LEFT_OUT = (
+    "mse",
+    "sigma_optimal",
+    "spectrum_recon_signed",
+    "spectrum_gen_signed",
+    "psnr_mean_image",
+    "ssim_mean_image",
+)
+FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
+REFERENCE = "l2"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A metric with one signature: two signatures never share a column."""
+
+    metric: str
+    signature: str
+    detail: str
+
+    def rows(self, cell: Cell) -> pd.DataFrame:
+        """The cell's seeds that were measured with this signature."""
+        found = cell.finals[f"{self.metric}_signature"].fillna("")
+        return cell.finals[found == self.signature]
+
+    def estimate(self, cell: Cell) -> Estimate:
+        """The cell's mean under this signature."""
+        return estimate(cell, self.metric, self.rows(cell))
+
+
+def measures(group: Group) -> list[Measure]:
+    """Return the columns of the group: every stored metric, split where signatures differ."""
+    if not group.measured:
+        return []
+    finals = pd.concat([cell.finals for cell in group.measured])
+    found = []
+    for name in METRICS:
+        if name in LEFT_OUT or name not in finals or finals[name].isna().all():
+            continue
+        signed = finals[finals[name].notna()][f"{name}_signature"]
+        signatures = list(dict.fromkeys(signed.fillna("")))
+        details = _differences(signatures)
+        found += [Measure(name, *pair) for pair in zip(signatures, details, strict=True)]
+    return found
+
+
+def _differences(signatures: list[str]) -> list[str]:
+    """What tells each signature from the others: its parts that not all of them have."""
+    if len(signatures) < 2:
+        return [""]
+    parts = [each.split("|") for each in signatures]
+    shared = set(parts[0]).intersection(*parts[1:])
+    return [", ".join(p for p in each if p not in shared) or "no signature" for each in parts]
+
+
+def main_table(group: Group) -> Table:
+    """Return the group's main table with the floor first."""
+    columns = measures(group)
+    rankings = {each: _ranking(group, each) for each in columns}
+    reference = group.cell(REFERENCE)
+    heads = [
+        Column("seeds", "Seeds"),
+        Column("beta", "β", "tuned" if group.protocol.get("beta") is None else "fixed"),
+        *(_head(each) for each in columns),
+        *_cost_heads(reference),
+    ]
+    rows = [_row(cell, columns, rankings, reference, len(heads)) for cell in group.cells]
+    floor = _floor(group, columns, len(heads))
+    return Table(
+        name=group.slug,
+        title=group.title,
+        caption=caption(group),
+        columns=tuple(heads),
+        rows=(*([floor] if floor else []), *rows),
+        notes=notes(group, [(each.metric, each.signature) for each in columns], rankings),
+    )
+
+
+def _ranking(group: Group, measure: Measure) -> Ranking:
+    """Rank within one signature; a cell measured with several is in none."""
+    cells = [c for c in group.measured if len(measure.rows(c)) == len(c.finals)]
+    return rank(tuple(cells), measure.metric)
+
+
+def _head(measure: Measure) -> Column:
+    metric = METRICS[measure.metric]
+    return Column(metric.name, metric.label, metric.unit, metric.direction, measure.detail)
+
+
+def _cost_heads(reference: Cell | None) -> tuple[Column, ...]:
+    memory = Column("peak_memory_mib", "Memory", "MiB", "minimize")
+    if reference is None:
+        return (Column("seconds_per_1000", "Time / 1,000 images", "s", "minimize"), memory)
+    return (Column("step_time", "Step time", f"× {REFERENCE}", "minimize"), memory)
+
+
+def _row(
+    cell: Cell,
+    columns: list[Measure],
+    rankings: dict[Measure, Ranking],
+    reference: Cell | None,
+    width: int,
+) -> Row:
+    anchor = f"cell-{cell.id}"
+    if not cell.measured:
+        return Row(cell.label, (), cell.loss, anchor, statement=cell.state or "not run")
+    entries = (
+        Entry(f"{len(cell.finals)}/{cell.seeds}", len(cell.finals)),
+        beta_entry(cell),
+        *(_entry(cell, each, rankings[each]) for each in columns),
+        *cost_entries(cell, reference),
+    )
+    coupled = bool(cell.finals["batch_coupled"].fillna(False).astype(bool).any())
+    marks = "‡" if coupled else ""
+    return Row(cell.label, entries, cell.loss, anchor, badge=cell.state, marks=marks)
+
+
+def beta_entry(cell: Cell) -> Entry:
+    """Return the β of the final models, marked † at a bound."""
+    beta = float(cell.finals["beta"].iloc[0])
+    flag = cell.finals["beta_flag"].dropna()
+    if flag.empty:
+        return Entry(significant(beta), beta)
+    note = f"tuned β lies at the {flag.iloc[0]} end of its range"
+    return Entry(significant(beta), beta, marks="†", note=note)
+
+
+def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
+    found = measure.estimate(cell)
+    if not found.known:
+        missing = len(measure.rows(cell)) == 0 and measure.detail
+        return Entry(note="measured with another signature" if missing else "no finite value")
+    shaded = home(cell.loss, measure.metric)
+    return Entry(
+        *_printed(found, METRICS[measure.metric].decimals),
+        bold=cell in ranking.winners,
+        marks="" if cell.whole else "§",
+        shaded=shaded,
+        note=_why(cell, measure.metric, shaded),
+    )
+
+
+def _printed(found: Estimate, decimals: int) -> tuple[str, float, str, float]:
+    known = math.isfinite(found.spread)
+    spread = number(found.spread, decimals) if known else ""
+    return number(found.mean, decimals), found.mean, spread, found.spread
+
+
+def _why(cell: Cell, metric: str, shaded: bool) -> str:
+    if shaded:
+        return f"home advantage: {cell.loss} was trained with this metric's network; not ranked"
+    if not cell.whole:
+        return "mean of the seeds that survived; not ranked"
+    if optimised(cell.loss, metric):
+        return f"{cell.loss} optimises this metric's formula itself"
+    return ""
+
+
+def cost_entries(cell: Cell, reference: Cell | None) -> tuple[Entry, Entry]:
+    """Return step time (over the reference's, or per 1,000 images) and peak memory."""
+    if reference is None:
+        rows = cell.finals.assign(seconds_per_1000=1000 / cell.finals["images_per_second"])
+        time = Entry(*_printed(estimate(cell, "seconds_per_1000", rows), 2))
+    else:
+        time = Entry(*_printed(step_ratio(cell, reference), 2))
+    return time, Entry(*_printed(estimate(cell, "peak_memory_mib"), 0))
+
+
+def _floor(group: Group, columns: list[Measure], width: int) -> Row | None:
+    """The scores of predicting the mean training image: what a loss must beat."""
+    values = {each: floor(group, each.metric) for each in columns}
+    if not any(math.isfinite(value) for value in values.values()):
+        return None
+    entries = [
+        Entry(number(values[each], METRICS[each.metric].decimals), values[each])
+        if math.isfinite(values[each])
+        else Entry("")
+        for each in columns
+    ]
+    blank = Entry("")
+    return Row("mean image (floor)", (blank, blank, *entries, blank, blank))
+
+
+def floor(group: Group, metric: str) -> float:
+    """Return the metric of predicting the mean training image, NaN where it has no floor."""
+    column = FLOORS.get(metric)
+    if column is None or not group.measured:
+        return math.nan
+    values = pd.concat([cell.finals[column] for cell in group.measured]).dropna()
+    return float(values.mean()) if len(values) else math.nan
+

@@ -1,0 +1,148 @@
+"""What stands around the main table: counts, spreads, how ties were judged, marks, signatures."""
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from harness.metrics import METRICS
+from harness.report.advantage import home, optimised
+from harness.report.collect import SEEDS_FOR_INTERVAL, Group
+from harness.report.estimates import Ranking
+from harness.report.table import plural
+
+
+def label(metric: str) -> str:
+    """Return the printed name of a metric column."""
+    return METRICS[metric].label if metric in METRICS else metric
+
+
+def caption(group: Group) -> str:
+    """Return what was measured on how many images, seeds and trials, and how β was chosen."""
+    if not group.measured:
+        return "No cell of this group has a final model yet."
+    return " ".join([_counts(group), _beta(group), _spread(group)])
+
+
+def _counts(group: Group) -> str:
+    finals = pd.concat([cell.finals for cell in group.measured])
+    splits = " and ".join(sorted({str(split) for split in finals["split"].dropna()})) or "test"
+    images = _range(finals["images"])
+    generated = _range(finals["generated"])
+    parts = [f"{images} {splits} images" if images else f"{splits} images"]
+    parts += [f"{generated} generated images"] if generated else []
+    return f"Scores on {' and '.join(parts)}."
+
+
+def _range(values: pd.Series) -> str:
+    known = values.dropna()
+    if known.empty:
+        return ""
+    low, high = int(known.min()), int(known.max())
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+def _beta(group: Group) -> str:
+    protocol = group.protocol
+    if protocol.get("beta") is not None:
+        return f"β fixed at {protocol['beta']:g}."
+    trials = plural(max(cell.trials for cell in group.cells), "trial")
+    chosen = protocol.get("select_on") or "validation"
+    warning = " (the test split: not a held-out estimate)" if chosen == "test" else ""
+    return (
+        f"β tuned in {trials} per loss for {label(group.objective)} on the {chosen} split{warning}."
+    )
+
+
+def _spread(group: Group) -> str:
+    seeds = sorted({len(cell.finals) for cell in group.measured})
+    several = "± is the standard deviation over seeds"
+    one = "with one seed, ± is the standard error over test images and distances have no ±"
+    if seeds == [1]:
+        return f"One seed per loss: {one.partition(', ')[2]}."
+    if seeds[0] == 1:
+        return f"{several}; {one}."
+    return f"{several}."
+
+
+def notes(
+    group: Group,
+    signatures: Iterable[tuple[str, str]],
+    rankings: Mapping[object, Ranking],
+) -> tuple[str, ...]:
+    """Return one sentence for each mark that occurs, then the signatures."""
+    found = list(signatures)
+    metrics = list(dict.fromkeys(metric for metric, _ in found))
+    lines = [
+        _bold(group, rankings),
+        *_marks(group),
+        *_advantages(group, metrics),
+        *_missing(group, metrics),
+    ]
+    named = [f"{label(metric)}: {text}" for metric, text in found if text]
+    lines += [f"Signatures. {'; '.join(named)}."] if named else []
+    return tuple(line for line in lines if line)
+
+
+def _bold(group: Group, rankings: Mapping[object, Ranking]) -> str:
+    ranked = [each for each in rankings.values() if each.best is not None]
+    if not ranked:
+        return ""
+    counts = [len(cell.finals) for cell in group.measured]
+    grounds = []
+    if max(counts) >= SEEDS_FOR_INTERVAL:
+        grounds.append(f"seeds where there are {SEEDS_FOR_INTERVAL} or more")
+    if min(counts) < SEEDS_FOR_INTERVAL:
+        grounds.append("test images for per-image metrics")
+    text = (
+        "Bold: best, and those whose paired difference to it has a 95 % interval that contains 0 "
+        f"(over {', else over '.join(grounds)})."
+    )
+    if any(not each.judged for each in ranked):
+        few = "one seed" if max(counts) == 1 else f"fewer than {SEEDS_FOR_INTERVAL} seeds"
+        text += f" Distances with {few} have no interval: bold is only the best number, not a test."
+    return text
+
+
+def _marks(group: Group) -> list[str]:
+    finals = pd.concat([cell.finals for cell in group.measured]) if group.measured else None
+    if finals is None:
+        return []
+    lines = []
+    if finals["beta_flag"].notna().any():
+        lines.append("† the tuned β lies at a bound of its range: a wider range may do better.")
+    if finals["batch_coupled"].fillna(False).astype(bool).any():
+        lines.append("‡ an image's loss depends on the other images of its batch.")
+    if any(not cell.whole for cell in group.measured):
+        lines.append("§ mean of the seeds that survived: not ranked.")
+    if any(cell.stale for cell in group.cells):
+        lines.append(
+            "Stale: computed by other source code or on other data than the newest row of this "
+            "group; run the grid again to compare."
+        )
+    return lines
+
+
+def _advantages(group: Group, metrics: list[str]) -> list[str]:
+    lines = []
+    for title, favours in (
+        ("Shaded, not ranked: the metric runs on a network that the loss was trained with", home),
+        ("Ranked, but optimised directly by the loss", optimised),
+    ):
+        pairs = [
+            f"{label(metric)} of {cell.label}"
+            for cell in group.measured
+            for metric in metrics
+            if favours(cell.loss, metric)
+        ]
+        lines += [f"{title}: {', '.join(pairs)}."] if pairs else []
+    return lines
+
+
+def _missing(group: Group, metrics: list[str]) -> list[str]:
+    pairs = [
+        f"{label(metric)} of {cell.label}"
+        for cell in group.measured
+        for metric in metrics
+        if cell.finals[metric].isna().any()
+    ]
+    return [f"Without a finite value in at least one seed: {', '.join(pairs)}."] if pairs else []

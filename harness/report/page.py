@@ -1,0 +1,120 @@
+"""The page: one HTML file that needs nothing else, rendered from the stored rows."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from harness.errors import HarnessError
+from harness.report import Rendered
+from harness.report.collect import Group, collect
+from harness.report.palette import looks
+from harness.report.sections import Section, gallery, section
+from harness.report.small_tables import protocol_table
+from harness.store import Store
+
+# A page of 15 MiB opens at once; what figures and tables leave of 13 MiB goes to pictures.
+PAGE_BYTES = 13 * 2**20
+LEAST_PICTURES = 64 * 2**10
+
+
+def write(store: Store, out: Path) -> Rendered:
+    """Render the report of `store` to `out`; see `harness.report.render`."""
+    grid = store.grid()
+    groups = collect(store, grid)
+    try:
+        return _write(grid, groups, out)
+    except OSError as error:
+        raise HarnessError(
+            f"cannot write the report to {out} ({error.strerror}): "
+            "choose another folder or change its permissions"
+        ) from error
+
+
+def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
+    for folder in ("tables", "figures"):
+        (out / folder).mkdir(parents=True, exist_ok=True)
+    palette = looks(cell.loss for group in groups for cell in group.cells)
+    written: list[Path] = []
+    sections = [section(group, palette, out, written) for group in groups]
+    page = out / "index.html"
+    page.write_text(_html(grid, sections, palette), encoding="utf-8")
+    sentences = [sentence for each in sections for sentence in each.sentences]
+    return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
+
+
+def _html(grid: dict[str, Any], sections: list[Section], palette: dict[str, Any]) -> str:
+    drawn = sum(len(figure.svg) for each in sections for figure in each.figures.values())
+    budget = max(LEAST_PICTURES, (PAGE_BYTES - drawn) // max(1, len(sections)))
+    environment = Environment(
+        loader=PackageLoader("harness.report", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters["code"] = code
+    return environment.get_template("page.html").render(
+        grid=grid,
+        sections=sections,
+        galleries=[gallery(each.group, each.strips, budget) for each in sections],
+        looks=palette,
+        protocol=protocol_table([each.group for each in sections]) if sections else None,
+        made=_made([each.group for each in sections]),
+        failures=_failures([each.group for each in sections]),
+        css=_source("page.css"),
+        js=_source("page.js"),
+    )
+
+
+def _source(name: str) -> Markup:
+    """A file of ours beside this module, as it stands."""
+    return Markup(files("harness.report").joinpath(name).read_text(encoding="utf-8"))
+
+
+def code(sentence: str) -> Markup:
+    """Return a sentence as HTML, what stands in backquotes as code."""
+    parts = sentence.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if index % 2 else escape(part)
+        for index, part in enumerate(parts)
+    )
+
+
+def _made(groups: list[Group]) -> list[tuple[str, str]]:
+    """Where the rows come from: versions, devices, data and the time of the last row."""
+    frames = [rows for g in groups for c in g.cells for rows in (c.tunes, c.attempts) if len(rows)]
+    if not frames:
+        return []
+    rows = pd.concat(frames)
+    facts = [
+        ("harness", _each(rows["harness_version"])),
+        ("torch", _each(rows["torch_version"])),
+        ("Python", _each(rows["python_version"])),
+        ("Device", _each(rows["device_name"])),
+        ("Precision", _each(rows["precision"])),
+        ("Source digests", _each(rows["source_digest"].dropna().str.partition("-")[0])),
+    ]
+    for group in groups:
+        own = [each["data_hash"] for c in group.cells for each in (c.tunes, c.attempts)]
+        hashes = _each(pd.concat(own)) if own else ""
+        facts.append((f"Data of {group.title}", hashes))
+    facts.append(("Rows stored", f"{rows['created'].min()} to {rows['created'].max()} (UTC)"))
+    return [(term, text) for term, text in facts if text]
+
+
+def _each(values: pd.Series) -> str:
+    return ", ".join(sorted({str(value) for value in values.dropna()}))
+
+
+def _failures(groups: list[Group]) -> list[tuple[str, str, str, tuple[str, ...]]]:
+    """Every cell that is not wholly ok: group, loss, state and the stored causes."""
+    return [
+        (group.title, cell.label, cell.state or "ok, with trials that failed", cell.causes)
+        for group in groups
+        for cell in group.cells
+        if cell.state or cell.causes
+    ]

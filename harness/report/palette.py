@@ -1,0 +1,76 @@
+"""Colours and line styles of losses: one per name, everywhere, stable between reports."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Okabe and Ito (2008), "Color Universal Design": black, orange, sky blue, bluish green, yellow,
+# blue, vermilion, reddish purple. Black is drawn in the reader's ink, so it shows on dark pages.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
+YELLOW, BLUE, VERMILION, PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
+
+# Yellow last: it is faint on white, so only the eighth loss of a style gets it.
+HUES = (BLACK, SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, YELLOW)
+MARKERS = ("o", "s", "^", "D")
+DASHES = ((), (4.0, 1.5), (1.2, 1.2), (6.0, 1.5, 1.2, 1.5))
+SLOTS = len(HUES) * len(MARKERS)
+
+# Slot = hue + 8 × style; a name that is not here is hashed to a slot.
+KNOWN = {
+    "l2": 0,
+    "l1": 1,
+    "ce": 2,
+    "ssim": 3,
+    "sigma": 4,
+    "ffl": 5,
+    "blur": 6,
+    "watson": 7,
+    "barron": 8,
+    "stft": 9,
+    "continuous-bernoulli": 10,
+    "ms-ssim": 11,
+    "lpips": 12,
+    "dists": 13,
+    "vgg": 14,
+    "squeeze": 15,
+    "dfc": 17,
+    "vae-gan": 18,
+    "sharpness": 19,
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a loss is drawn: `colour` is a hex string, `dash` an on-off pattern in line widths."""
+
+    colour: str
+    marker: str
+    dash: tuple[float, ...]
+
+
+def looks(losses: Iterable[str]) -> dict[str, Look]:
+    """Return the look of every loss.
+
+    A known name keeps its slot in every report; another name gets the slot of its hash and, where
+    that is taken in this report, the next free one. Slots repeat after 32 losses: labels tell.
+    """
+    names = sorted(set(losses))
+    slots = {name: KNOWN[name] for name in names if name in KNOWN}
+    for name in names:
+        if name not in slots:
+            slots[name] = _free(_hashed(name), set(slots.values()))
+    return {name: _look(slot) for name, slot in slots.items()}
+
+
+def _hashed(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % SLOTS
+
+
+def _free(slot: int, taken: set[int]) -> int:
+    candidates = [(slot + step) % SLOTS for step in range(SLOTS)]
+    return next((each for each in candidates if each not in taken), slot)
+
+
+def _look(slot: int) -> Look:
+    style, hue = divmod(slot, len(HUES))
+    return Look(HUES[hue], MARKERS[style], DASHES[style])

@@ -1,0 +1,149 @@
+"""A group as the page shows it: sentences, tables, figures and pictures, ready for the template."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.report.answer import answer
+from harness.report.collect import Group
+from harness.report.details import Detail, detail
+from harness.report.drawing import Drawn, save
+from harness.report.export import to_csv, to_latex, to_markdown
+from harness.report.figures_cost import price_figure, quality_figure
+from harness.report.figures_images import grid_figures
+from harness.report.figures_spectra import band_table, radial_figure, spectra_figure
+from harness.report.figures_tradeoff import matched_table, tradeoff_figure
+from harness.report.figures_tuning import training_figure, tuning_figure
+from harness.report.main_table import main_table
+from harness.report.palette import Look
+from harness.report.pictures import Strip, Strips, affordable, extremes, strip, strips
+from harness.report.small_tables import price_table, tuning_table
+from harness.report.table import Table
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure in the page: `svg` is inlined, `name` is its file's stem."""
+
+    name: str
+    svg: str
+    alt: str
+    wide: bool
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A table in the page with its texts to copy."""
+
+    table: Table
+    markdown: str
+    latex: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One row of pictures; `shift` tells images apart for the reader."""
+
+    label: str
+    loss: str
+    recon: Strip
+    samples: Strip | None
+    extremes: Strip | None
+    median_index: int | None
+    worst_index: int | None
+    seed: int | None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The pictures of a group: the data first, then one row per loss."""
+
+    indices: tuple[int, ...]
+    rows: tuple[Shown, ...]
+    left_out: int  # losses whose pictures the page has no room for
+    stored: int  # images stored per loss
+    other_inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything the page says about one group; None where there is nothing to show."""
+
+    group: Group
+    sentences: list[str]
+    listing: Listing
+    details: list[Detail]
+    figures: dict[str, Figure]
+    tables: dict[str, Table]
+    strips: Strips | None
+
+
+def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) -> Section:
+    """Draw and write what belongs to one group; `files` gains the paths written."""
+    found = strips(group)
+    drawn = {
+        "quality": quality_figure(group, looks),
+        "spectra": spectra_figure(group),
+        "radial": radial_figure(group, looks),
+        "tradeoff": tradeoff_figure(group, looks),
+        "tuning": tuning_figure(group, looks),
+        "training": training_figure(group, looks),
+        "price": price_figure(group, looks),
+    }
+    figures = {key: _figure(each, out, files) for key, each in drawn.items() if each is not None}
+    for grid in grid_figures(group, found):
+        _figure(grid, out, files)
+    tables = {
+        "matched": matched_table(group),
+        "tuning": tuning_table(group),
+        "price": price_table(group),
+        "bands": band_table(group),
+    }
+    return Section(
+        group,
+        answer(group),
+        _listing(main_table(group), out, files),
+        [detail(cell) for cell in group.cells],
+        figures,
+        {key: table for key, table in tables.items() if table is not None},
+        found,
+    )
+
+
+def _figure(drawn: Drawn, out: Path, files: list[Path]) -> Figure:
+    paths, svg = save(drawn, out / "figures")
+    files += paths
+    return Figure(drawn.name, svg, drawn.alt, drawn.wide)
+
+
+def _listing(table: Table, out: Path, files: list[Path]) -> Listing:
+    texts = {"md": to_markdown(table), "tex": to_latex(table), "csv": to_csv(table)}
+    for suffix, text in texts.items():
+        files.append(out / "tables" / f"{table.name}.{suffix}")
+        files[-1].write_text(text, encoding="utf-8")
+    return Listing(table, texts["md"], texts["tex"])
+
+
+def gallery(group: Group, found: Strips | None, budget: int) -> Gallery | None:
+    """Return the page's pictures within a budget of bytes; None where none are stored."""
+    if found is None:
+        return None
+    across, many = affordable(found, budget)
+    specs = {cell.label: cell.loss for cell in group.cells}
+    rows = [Shown("data", "", strip(found.inputs[:across]), None, None, None, None, None)]
+    for label, each in list(found.cells.items())[:many]:
+        rows.append(
+            Shown(
+                label,
+                specs[label],
+                strip(each.recon[:across]),
+                strip(each.samples[:across]),
+                extremes(each),
+                each.median_index,
+                each.worst_index,
+                each.seed,
+            )
+        )
+    left_out = len(found.cells) - many
+    return Gallery(
+        found.indices[:across], tuple(rows), left_out, len(found.inputs), found.other_inputs
+    )

@@ -1,0 +1,104 @@
+"""A table as data, before it becomes HTML, Markdown, LaTeX or CSV."""
+
+import math
+from dataclasses import dataclass
+
+from harness.metrics import Direction
+
+ARROWS: dict[Direction, str] = {"maximize": "↑", "minimize": "↓", "none": ""}
+MISSING = "—"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: `key` names it in CSV, `detail` tells apart columns of one metric."""
+
+    key: str
+    label: str
+    unit: str = ""
+    direction: Direction = "none"
+    detail: str = ""
+    text: bool = False
+
+    @property
+    def arrow(self) -> str:
+        """↑ where more is better, ↓ where less is."""
+        return ARROWS[self.direction]
+
+    @property
+    def head(self) -> str:
+        """The header in plain text."""
+        unit = f" ({self.unit})" if self.unit else ""
+        detail = f" [{self.detail}]" if self.detail else ""
+        return " ".join(f"{self.label}{unit}{detail} {self.arrow}".split())
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry: `text` is what is printed, `value` the number behind it."""
+
+    text: str = MISSING
+    value: float = math.nan
+    spread: str = ""
+    spread_value: float = math.nan
+    bold: bool = False
+    marks: str = ""
+    shaded: bool = False
+    note: str = ""  # why it is marked or shaded, for the reader who asks
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; a row with a `statement` has no numbers but says why.
+
+    `loss` is the name a colour and details belong to, "" for a row that is no loss.
+    """
+
+    label: str
+    entries: tuple[Entry, ...]
+    loss: str = ""
+    anchor: str = ""
+    statement: str = ""
+    badge: str = ""  # a partial failure, printed beside the name
+    marks: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its caption; `notes` explain marks, counts, spreads and signatures."""
+
+    name: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    first: str = "Loss"
+
+
+def number(value: float, decimals: int) -> str:
+    """Format a number with a true minus sign and no negative zero; "—" where it is not finite."""
+    if not math.isfinite(value):
+        return MISSING
+    text = f"{value:,.{decimals}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if float(f"{value:.{decimals}f}") == 0:
+        text = text.lstrip("-")
+    return text.replace("-", "−")
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Format a positive number of any size with a few significant digits, as for β."""
+    if not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(value)))
+    if not -4 <= exponent <= 5:
+        mantissa = value / 10**exponent
+        return f"{mantissa:.{digits - 1}f}e{exponent}".replace("-", "−")
+    return number(value, max(0, digits - 1 - exponent))
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 seed`, `3 seeds`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,201 @@
+"""One run of a grid: check, lock, find what is missing, hand it to an engine."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from harness import plan
+from harness.errors import HarnessError, StoreError
+from harness.grid import Cell, Grid, select
+from harness.store import Store, now
+
+log = logging.getLogger(__name__)
+
+# A process on the CPU is given no less than this memory.
+PROCESS_MIB = 700
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run, beside what to run."""
+
+    results: Path
+    device: str = "auto"
+    jobs: int | None = None  # cells at once; one per GPU, or one per CPU core
+    timeout: float | None = None  # seconds per cell
+    only: str | None = None
+    rerun: str = "missing"
+    keep_models: str = "all"
+    command: str = ""  # what the user typed, shown in the report
+
+
+@dataclass(frozen=True)
+class Todo:
+    """The cells of a grid, what each came to so far, and which of them run now."""
+
+    grid: Grid
+    store: Store
+    cells: list[plan.Checked]
+    progress: dict[str, plan.Progress]
+    chosen: list[plan.Checked]
+    slots: list[str]
+    threads: int
+
+
+Tell = Callable[[str, dict[str, Any]], None]
+
+
+def prepare(grid: Grid, options: Options) -> Todo:
+    """Check the grid against its data and find what is left to do; nothing is written but data.
+
+    Raises:
+        HarnessError: something in the grid cannot run.
+    """
+    if options.rerun not in plan.RERUN:
+        raise HarnessError(
+            f"--rerun {options.rerun} is unknown; valid: {', '.join(plan.RERUN)}"
+        )
+    if options.keep_models not in ("all", "first-seed", "none"):
+        raise HarnessError(
+            f"--keep-models {options.keep_models} is unknown; valid: all, first-seed, none"
+        )
+    store = Store(options.results / grid.name)
+    cells = grid.cells()
+    slots, threads = _slots(options, len(cells))
+    checked = plan.check(select(cells, options.only), options.results / "_data")
+    store.check_schema()
+    rows = store.rows()
+    progress = {
+        item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
+        for item in checked
+    }
+    chosen = [c for c in checked if plan.wanted(progress[c.cell.id].state, options.rerun)]
+    return Todo(grid, store, checked, progress, chosen, slots, threads)
+
+
+def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
+    """Run the chosen cells and return all current rows of the grid.
+
+    Raises:
+        StoreError: another run holds the folder, or it cannot be written.
+        Interrupted: stopped by the user, state saved.
+    """
+    from harness.engines.local import LocalEngine
+
+    todo.store.prepare()
+    with todo.store.lock():
+        todo.store.write_grid(_description(todo, options))
+        chosen = _adopt(todo, options)
+        for item in chosen:
+            if options.rerun in ("all", "stale"):
+                todo.store.supersede(item.cell.id)
+        _store_unavailable(todo.store, [item for item in chosen if item.missing])
+        digests = {item.cell.id: (item.source_digest, item.data_hash) for item in chosen}
+        engine = LocalEngine(todo.slots, todo.threads, options.timeout, tell, digests)
+        engine.run([_assignment(item.cell, todo, options) for item in chosen if not item.missing])
+    return todo.store.rows()
+
+
+def _assignment(cell: Cell, todo: Todo, options: Options) -> Any:
+    from harness import weights
+    from harness.cell import Assignment
+
+    return Assignment(
+        cell=cell,
+        results=todo.store.root,
+        data=options.results / "_data",
+        weights=weights.available(),
+        keep_models=options.keep_models,
+    )
+
+
+def _slots(options: Options, cells: int) -> tuple[list[str], int]:
+    """Return the device of each slot and the CPU threads of each process.
+
+    Both follow from the machine, the grid and `--jobs` alone, not from what is left to do: an
+    interrupted grid goes on with the same threads, and so with the same bits.
+    """
+    from harness import device
+
+    found = device.slots(options.device)
+    cores = device.cores()
+    if options.jobs is not None and options.jobs < 1:
+        raise HarnessError(f"--jobs {options.jobs} must be at least 1")
+    if found[0].startswith("cuda"):
+        jobs = options.jobs or len(found)
+        return [found[k % len(found)] for k in range(jobs)], max(1, cores // jobs)
+    room = max(1, int(device.free_memory_mib() // PROCESS_MIB))
+    jobs = options.jobs or max(1, min(cores, cells, room))
+    return ["cpu"] * jobs, max(1, cores // jobs)
+
+
+def _description(todo: Todo, options: Options) -> dict[str, Any]:
+    """Describe the whole grid, also the cells that `--only` left out."""
+    checked = {item.cell.id: item for item in todo.cells}
+    cells = []
+    for cell in todo.grid.cells():
+        entry = cell.describe()
+        known = checked.get(cell.id)
+        if known and known.beta_range:
+            entry["protocol"]["beta_range"] = list(known.beta_range)
+        cells.append(entry)
+    return {
+        "name": todo.grid.name,
+        "title": todo.grid.title,
+        "command": options.command,
+        "created": now(),
+        "cells": cells,
+    }
+
+
+def _adopt(todo: Todo, options: Options) -> list[plan.Checked]:
+    """Take over cells that another grid in the results folder already trained."""
+    if options.rerun != "missing":
+        return todo.chosen
+    others = [
+        Store(path.parent)
+        for path in sorted(options.results.glob("*/_schema.json"))
+        if path.parent != todo.store.root
+    ]
+    left = []
+    for item in todo.chosen:
+        if todo.progress[item.cell.id].state == "missing":
+            _adopt_cell(item, todo.store, others)
+        rows = todo.store.rows(item.cell.id)
+        state = plan.progress(item.cell, rows, item.source_digest, item.data_hash).state
+        if plan.wanted(state, options.rerun):
+            left.append(item)
+    return left
+
+
+def _adopt_cell(item: plan.Checked, store: Store, others: list[Store]) -> None:
+    for other in others:
+        if not other.files(item.cell.id):
+            continue
+        try:
+            rows = other.rows(item.cell.id)
+        except StoreError as error:  # another schema version: not ours to use
+            log.info("%s", error)
+            continue
+        found = plan.progress(item.cell, rows, item.source_digest, item.data_hash)
+        if found.state in ("done", "partial"):
+            log.info("%s: trained before in grid %s", item.cell.id, other.name)
+            store.adopt(item.cell.id, other)
+            return
+
+
+def _store_unavailable(store: Store, cells: list[plan.Checked]) -> None:
+    from harness.cell import describe
+
+    for item in cells:
+        stage = "tune" if item.cell.protocol.tuned else "final"
+        axis = "trial" if stage == "tune" else "seed"
+        store.write(
+            describe(item.cell)
+            | {"stage": stage, axis: 0, "status": "unavailable", "cause": item.missing}
+            | {"source_digest": item.source_digest, "data_hash": item.data_hash}
+        )
