@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from harness import artefacts, components, data, evaluate, seeds
+from harness import artefacts, components, evaluate, prepared, seeds
 from harness import device as devices
 from harness.checkpoint import Checkpoint
 from harness.grid import Cell
@@ -28,7 +28,7 @@ class Context:
 
     cell: Cell
     store: Store
-    splits: data.Splits
+    splits: prepared.Splits
     device: torch.device
     weights: dict[str, Path]
     keep_models: str
@@ -140,8 +140,10 @@ class Attempt:
 
     def _measure(self) -> evaluate.Measured:
         context, protocol = self.context, self.protocol
-        validation = context.splits.validation
-        sigma = evaluate.fit_sigma(self.model, validation, protocol, self.axes, context.device)
+        sigma = None
+        if self.split != "validation":
+            validation = context.splits.validation
+            sigma = evaluate.fit_sigma(self.model, validation, protocol, self.axes, context.device)
         return evaluate.evaluate(
             self.model,
             getattr(context.splits, self.split),

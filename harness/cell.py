@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from harness import data, provenance, tune, weights
 from harness import device as devices
+from harness import prepared, provenance, tune, weights
 from harness.attempt import Attempt, Context, Tell
 from harness.errors import Interrupted, StoreError
 from harness.grid import Cell
@@ -92,7 +92,7 @@ class CellRun:
         if assignment.threads:
             torch.set_num_threads(assignment.threads)
         devices.configure(device, self.protocol.precision)
-        splits = data.load(self.cell.dataset, assignment.data)
+        splits = prepared.load(self.cell.dataset, assignment.data)
         self.state = (provenance.source_digest(self.cell), splits.data_hash)
         self.store = Store(assignment.results)
         self.context = Context(
@@ -221,7 +221,8 @@ class CellRun:
         self.store.write(full)
         names = ("stage", "trial", "seed", "beta", "beta_flag", "status", "cause", "psnr", "ssim")
         shown = {name: full.get(name) for name in (*names, str(self.protocol.objective))}
-        self.tell({"event": "stored", "objective": self.protocol.objective, **shown})
+        told = {"objective": self.protocol.objective, "direction": self.protocol.direction}
+        self.tell({"event": "stored", **told, **shown})
 
     @cached_property
     def _facts(self) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from harness import device as devices
-from harness.data import Batches
+from harness.batches import Batches
+from harness.metrics import PREFIX, frechet, latent, likelihood, pixel, spectrum
 from harness.metrics import features as feature_spaces
-from harness.metrics import frechet, latent, likelihood, pixel, spectrum
-from harness.protocol import FRECHET, Protocol
+from harness.protocol import Protocol
 from harness.seeds import generator
 
 # Figure 6 of Bredell et al. averages over 128 images.
@@ -92,7 +92,7 @@ def evaluate(
     *,
     axes: tuple[str | int, ...],
     device: torch.device,
-    sigma: float,
+    sigma: float | None,
 ) -> Measured:
     """Score reconstructions and generations of `model` against `images`.
 
@@ -103,11 +103,12 @@ def evaluate(
         protocol: where to evaluate the posterior, how many images to generate.
         axes: (dataset, model, seed): noise depends on these alone, never on the loss.
         device: where to compute.
-        sigma: standard deviation of the Gaussian ELBO, from `fit_sigma` on validation images.
+        sigma: standard deviation of the Gaussian ELBO, from `fit_sigma` on validation images;
+            None when these are the validation images.
     """
     model.eval()
     with torch.inference_mode():
-        found = _Reconstructions(known, protocol, sigma)
+        found = _Reconstructions(known, protocol)
         noise = generator("posterior", *axes, "evaluate")
         for batch in _batches(images, device):
             with devices.autocast(device, protocol.precision):
@@ -116,6 +117,7 @@ def evaluate(
                     model.decode(record.mu)[1] if protocol.evaluate_at == "mean" else record.recon
                 )
             found.add(batch, record, recon.float())
+        found.close(sigma, images[0].size)
         count = protocol.generated or len(images)
         made = _generate(model, count, axes, device, images.shape[1:], protocol)
         generations = _Generations(known)
@@ -132,35 +134,39 @@ def evaluate(
 class _Reconstructions:
     """Accumulates what is measured on reconstructions."""
 
-    def __init__(self, known: Reference, protocol: Protocol, sigma: float) -> None:
-        self.known, self.protocol, self.sigma = known, protocol, sigma
+    def __init__(self, known: Reference, protocol: Protocol) -> None:
+        self.known, self.protocol, self.sigma = known, protocol, float("nan")
         self.moments, self.spectrum = frechet.Moments(), spectrum.LogSpectrum()
         self.units = latent.ActiveUnits()
-        self.values: dict[str, list[Tensor]] = {
-            name: [] for name in ("psnr", "ssim", "mse", "kl", "elbo_sigma")
-        }
+        self.values: dict[str, list[Tensor]] = {name: [] for name in ("psnr", "ssim", "mse", "kl")}
+        self.errors: list[Tensor] = []
         self.shown: list[np.ndarray] = []
 
     def add(self, batch: Tensor, record: Any, recon: Tensor) -> None:
         kl = latent.kl_divergence(record.mu.float(), record.logvar.float())
         # The bound is an expectation over the posterior, so it takes the sampled latent.
-        error = _squared_error(record.recon.float(), batch)
-        elbo = likelihood.elbo_sigma(error, kl, batch[0].numel(), self.sigma)
+        self.errors.append(_squared_error(record.recon.float(), batch).cpu())
         found = {
             "psnr": pixel.psnr(recon, batch),
             "ssim": pixel.ssim(recon, batch),
             "mse": pixel.mse(recon, batch),
             "kl": kl,
-            "elbo_sigma": elbo,
         }
         for name, value in found.items():
             self.values[name].append(value.cpu())
         self.units.update(record.mu.float())
-        saved = pixel.quantise(recon)
-        self.moments.update(self.known.features(saved))
+        self.moments.update(self.known.features(recon))
         _add_spectrum(self.spectrum, recon)
         if sum(map(len, self.shown)) < PICTURES:
             self.shown.append(_bytes(recon))
+
+    def close(self, sigma: float | None, size: int) -> None:
+        """Fit σ on these images, unless it was fitted on others, and take the bound."""
+        errors, kl = torch.cat(self.errors), torch.cat(self.values["kl"])
+        if sigma is None:
+            sigma = likelihood.optimal_sigma(float(errors.sum()), len(errors) * size)
+        self.sigma = sigma
+        self.values["elbo_sigma"] = [likelihood.elbo_sigma(errors, kl, size, sigma)]
 
     def metrics(self, count: int) -> dict[str, float | int | str | None]:
         found: dict[str, float | int | str | None] = {}
@@ -208,7 +214,7 @@ class _Generations:
     def add(self, batch: Tensor) -> None:
         if self.shown is None:
             self.shown = _bytes(batch[:PICTURES])
-        self.moments.update(self.known.features(pixel.quantise(batch)))
+        self.moments.update(self.known.features(batch))
         _add_spectrum(self.spectrum, batch)
 
     def metrics(
@@ -263,7 +269,7 @@ def _distances(
     known: Reference,
     protocol: Protocol,
 ) -> dict[str, float | int | str | None]:
-    prefix = FRECHET[protocol.features]
+    prefix = PREFIX[protocol.features]
     difference, signed = spectrum.spectral_difference(log_spectrum.mean(), known.spectrum)
     counted = f"|images={log_spectrum.images}"
     return {

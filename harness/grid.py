@@ -59,6 +59,7 @@ class Cell(BaseModel):
             "seeds": self.protocol.seeds,
             "trials": self.protocol.trials if self.protocol.tuned else 0,
             "protocol": self.protocol.model_dump(mode="json"),
+            "resolved": self.model_dump(mode="json"),
         }
 
 

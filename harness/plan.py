@@ -1,13 +1,12 @@
-"""What a run would do: every cell checked against its data, its model and its loss before it starts."""
+"""What a run would do: every cell checked against data, model and loss before any starts."""
 
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from harness import components, provenance
+from harness import components, prepared, provenance
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.schema import RETRIED
@@ -66,18 +65,16 @@ def check(cells: list[Cell], data_folder: Path) -> list[Checked]:
     Raises:
         HarnessError: the first cell that cannot run, with what to change.
     """
-    from harness import data
-
-    prepared: dict[str, Any] = {}
+    found: dict[str, prepared.Splits] = {}
     checked = []
     for cell in cells:
-        if cell.dataset.spec not in prepared:
-            prepared[cell.dataset.spec] = data.prepare(cell.dataset, data_folder)
-        checked.append(_check(cell, prepared[cell.dataset.spec]))
+        if cell.dataset.spec not in found:
+            found[cell.dataset.spec] = prepared.prepare(cell.dataset, data_folder)
+        checked.append(_check(cell, found[cell.dataset.spec]))
     return checked
 
 
-def _check(cell: Cell, whole: Any) -> Checked:
+def _check(cell: Cell, whole: prepared.Splits) -> Checked:
     from harness.schedule import check_optimizer, make_schedule
 
     splits = whole.limited(cell.protocol.limit)

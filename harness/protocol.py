@@ -5,13 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.metrics import METRICS
+from harness.metrics import METRICS, PREFIX
 
 Whole = Annotated[int, Field(ge=1)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-# The column prefix of the Fréchet distance in each feature space; only Inception's is FID.
-FRECHET = {"random": "frd", "squeezenet": "fsd", "inception": "fid"}
 
 
 class Protocol(BaseModel):
@@ -24,9 +21,7 @@ class Protocol(BaseModel):
     batch: Annotated[int, Field(ge=2)] = 64  # batch normalisation needs two images
     lr: Positive = 1e-3
     optimizer: str = "adam"  # adam | adamw | rmsprop | sgd, with options: adam[beta1=0.5]
-    schedule: str = (
-        "constant"  # constant | step[every=20] | triangular | cosine-tail
-    )
+    schedule: str = "constant"  # constant | step[every=20] | triangular | cosine-tail
     latent: Whole = 64
     trials: Whole = 8  # values of beta tried per cell
     seeds: Whole = 3  # final models per cell
@@ -54,7 +49,7 @@ class Protocol(BaseModel):
         if given.get("tuning_epochs") is None and isinstance(epochs, int):
             given["tuning_epochs"] = max(1, epochs // 2)
         if given.get("objective") is None:
-            given["objective"] = f"{FRECHET.get(given.get('features', 'random'), 'frd')}_gen"
+            given["objective"] = f"{PREFIX.get(given.get('features', 'random'), 'frd')}_gen"
         if given.get("direction") is None and given["objective"] in METRICS:
             direction = METRICS[given["objective"]].direction
             given["direction"] = "maximize" if direction == "maximize" else "minimize"
@@ -81,8 +76,8 @@ class Protocol(BaseModel):
                 f"unknown objective {self.objective!r}; metrics: {', '.join(sorted(METRICS))}"
             )
         prefix = self.objective.split("_")[0]
-        if prefix in FRECHET.values() and FRECHET[self.features] != prefix:
-            space = next(name for name, short in FRECHET.items() if short == prefix)
+        if prefix in PREFIX.values() and PREFIX[self.features] != prefix:
+            space = next(name for name, short in PREFIX.items() if short == prefix)
             raise ValueError(
                 f"objective {self.objective!r} needs features = {space!r}, "
                 f"but features = {self.features!r}"

@@ -14,10 +14,11 @@ from harness.grid import Cell
 # The files of `harness` that decide the numbers of every cell.
 _SHARED = (
     "attempt",
+    "batches",
     "cell",
-    "data",
     "device",
     "evaluate",
+    "prepared",
     "protocol",
     "schedule",
     "seeds",

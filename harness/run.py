@@ -56,9 +56,7 @@ def prepare(grid: Grid, options: Options) -> Todo:
         HarnessError: something in the grid cannot run.
     """
     if options.rerun not in plan.RERUN:
-        raise HarnessError(
-            f"--rerun {options.rerun} is unknown; valid: {', '.join(plan.RERUN)}"
-        )
+        raise HarnessError(f"--rerun {options.rerun} is unknown; valid: {', '.join(plan.RERUN)}")
     if options.keep_models not in ("all", "first-seed", "none"):
         raise HarnessError(
             f"--keep-models {options.keep_models} is unknown; valid: all, first-seed, none"

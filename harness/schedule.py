@@ -108,9 +108,7 @@ def check_optimizer(text: str) -> None:
                 f"its options: {', '.join(valid)}"
             )
         if isinstance(value, str) or value is None or value < 0:
-            raise HarnessError(
-                f"optimizer {text!r}: {key} = {value!r} must be at least 0"
-            )
+            raise HarnessError(f"optimizer {text!r}: {key} = {value!r} must be at least 0")
 
 
 def make_optimizer(text: str, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:

@@ -1,5 +1,7 @@
 """The columns of a result row: one fixed wide schema, nulls where a value is absent."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -117,3 +119,17 @@ def table(row: dict[str, Any]) -> pa.Table:
     if unknown:
         raise KeyError(f"no such result columns: {', '.join(unknown)}")
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names}], schema=schema)
+
+
+def plain(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as read from a data frame in the types of the schema, absent values left out.
+
+    pandas turns whole numbers with gaps into floats and nulls into NaN.
+    """
+    known = {name: row[name] for name in columns() if name in row and not _absent(row[name])}
+    whole = {name for name, kind in columns().items() if kind == _WHOLE}
+    return {name: int(value) if name in whole else value for name, value in known.items()}
+
+
+def _absent(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from harness import device as devices
+from harness.batches import Batches
 from harness.checkpoint import Checkpoint
-from harness.data import Batches
 from harness.errors import Interrupted
 from harness.metrics.latent import kl_divergence
 from harness.protocol import Protocol

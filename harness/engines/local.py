@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import multiprocessing
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.cell import Assignment, CellFailed, describe, run_cell
+from harness.engines.forkserver import warm_up
 from harness.errors import Interrupted, StoreError
 from harness.store import Store
 
@@ -47,11 +47,7 @@ class LocalEngine:
         self.free, self.threads, self.timeout = list(slots), threads, timeout
         self.tell, self.digests = tell, digests
         self.workers: list[Worker] = []
-        # Linear algebra libraries read these once, when the fork server imports them.
-        for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-            os.environ[variable] = str(threads)
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["harness.engines.warm"])
+        self.context = warm_up()
 
     def run(self, assignments: list[Assignment]) -> None:
         """Run all cells; failures are rows and the rest goes on.
@@ -142,7 +138,8 @@ class LocalEngine:
             "data_hash": data_hash,
         }
         Store(worker.assignment.results).write(row)
-        self.tell(cell.id, {"event": "stored", **{k: row.get(k) for k in _SHOWN}})
+        told = {"objective": cell.protocol.objective, "direction": cell.protocol.direction}
+        self.tell(cell.id, {"event": "stored", **told, **{k: row.get(k) for k in _SHOWN}})
 
     def _stop(self) -> None:
         """Ask every cell to save its state and wait; a second interrupt ends them at once."""
@@ -213,8 +210,8 @@ def _write_to(log: Path) -> None:
     os.dup2(target, 1)
     os.dup2(target, 2)
     os.close(target)
-    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
-    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: PTH123, SIM115
+    sys.stdout = open(1, "w", buffering=1, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )

@@ -14,13 +14,16 @@ SHOWN = 6  # names in a list before the rest is counted
 
 
 def answer(group: Group) -> list[str]:
-    """Return the sentences for one group; losses and values as in the tables."""
+    """Return up to three paragraphs for one group: winner and cost, pixel metrics, troubles."""
     if not group.measured:
-        return [f"On {group.title} no loss has a final model yet.", *_troubles(group)]
+        return [" ".join([f"On {group.title} no loss has a final model yet.", *_troubles(group)])]
     ranking = rank(group.measured, group.objective)
-    sentences = [_winner(group, ranking), _cost(group, ranking), _per_image(group)]
-    sentences += [*_beaten_by_floor(group), *_troubles(group)]
-    return [sentence for sentence in sentences if sentence]
+    paragraphs = (
+        [_winner(group, ranking), _cost(group, ranking)],
+        [_per_image(group), *_beaten_by_floor(group)],
+        _troubles(group),
+    )
+    return [text for each in paragraphs if (text := " ".join(filter(None, each)))]
 
 
 def names(cells: Sequence[Cell]) -> str:
@@ -35,7 +38,11 @@ def value(cell: Cell, metric: str) -> str:
     """Return the printed estimate with its spread and unit."""
     found = estimate(cell, metric)
     known = METRICS[metric]
-    spread = f" ± {number(found.spread, known.decimals)}" if math.isfinite(found.spread) else ""
+    spread = (
+        f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{number(found.spread, known.decimals)}"
+        if math.isfinite(found.spread)
+        else ""
+    )
     return f"{number(found.mean, known.decimals)}{spread}{' ' + known.unit if known.unit else ''}"
 
 

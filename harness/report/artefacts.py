@@ -1,6 +1,8 @@
 """Reading what lies beside the rows: per-image scores, pictures and mean log spectra."""
 
+import zipfile
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -45,8 +47,9 @@ def _load(store: Store, cell: str, seed: int) -> Pictures | None:
     path = store.artefact("images", cell, seed, "npz")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            content = {name: _viewable(name, archive[name]) for name in archive.files}
-    except (OSError, ValueError, EOFError):
+            names = archive.files
+            content: dict[str, Any] = {name: _viewable(name, archive[name]) for name in names}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
         return None  # not stored, or cut short: the page says that there are none
     if not set(_IMAGES) <= set(content):
         return None
@@ -70,7 +73,7 @@ def _viewable(name: str, array: NDArray[np.generic]) -> NDArray[np.generic]:
     return array[..., :1, :, :]
 
 
-def _whole(value: NDArray[np.int64] | None) -> int | None:
+def _whole(value: Any) -> int | None:
     return None if value is None else int(value)
 
 

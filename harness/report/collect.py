@@ -125,7 +125,7 @@ def _cell(
 ) -> Cell:
     attempts = rows[rows["stage"] == "final"].sort_values("seed", kind="stable")
     planned = int(description.get("seeds") or 0)
-    attempts = attempts[attempts["seed"] < planned] if planned else attempts
+    attempts = attempts[~(attempts["seed"] >= planned)] if planned else attempts
     finals = _finite(attempts[attempts["status"] == "ok"])
     tunes = _finite(rows[rows["stage"] == "tune"].sort_values("trial", kind="stable"))
     shown = [] if stale else [int(seed) for seed in finals["seed"]]

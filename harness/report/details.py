@@ -26,7 +26,10 @@ class Detail:
 
 def detail(cell: Cell) -> Detail:
     """Return what the page tells about one cell."""
-    facts = [("Cell", cell.id), ("State", cell.state or f"ok, {len(cell.finals)}/{cell.seeds} seeds")]
+    facts = [
+        ("Cell", cell.id),
+        ("State", cell.state or f"ok, {len(cell.finals)}/{cell.seeds} seeds"),
+    ]
     curves: tuple[tuple[str, str, str], ...] = ()
     if cell.measured:
         facts += [("β", _beta(cell)), ("Trials", _trials(cell)), ("Cost", _cost(cell))]
@@ -100,7 +103,11 @@ def _provenance(row: pd.Series) -> list[tuple[str, str]]:
 
 
 def _versions(row: pd.Series) -> str:
-    pairs = (("harness", "harness_version"), ("torch", "torch_version"), ("Python", "python_version"))
+    pairs = (
+        ("harness", "harness_version"),
+        ("torch", "torch_version"),
+        ("Python", "python_version"),
+    )
     return ", ".join(f"{name} {row[column]}" for name, column in pairs if _known(row, column))
 
 

@@ -1,4 +1,4 @@
-"""How figures look and how they are written: 8-point type, two widths, three formats, data beside."""
+"""How figures look and are written: 8-point type, two widths, three formats, data beside."""
 
 import io
 import re
@@ -15,6 +15,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
+from harness.report.fonts import LIGHT, families
+from harness.report.palette import BLACK
+
 NARROW, WIDE = 3.25, 6.75  # inches: one column and two columns of a paper
 POINTS = 8
 DPI = 300
@@ -22,8 +25,6 @@ INK, LINE, QUIET = "#1f2430", "#c9ced6", "#6f7783"
 LONGEST = 26  # characters of a loss in a figure; the data beside it has the whole name
 
 _STYLE = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
     "font.size": POINTS,
     "axes.titlesize": POINTS,
     "axes.labelsize": POINTS,
@@ -81,7 +82,8 @@ class Drawn:
 @contextmanager
 def style(salt: str) -> Iterator[None]:
     """Draw in the report's style; `salt` makes the identifiers inside an SVG reproducible."""
-    with mpl.rc_context({**_STYLE, "svg.hashsalt": salt}), warnings.catch_warnings():
+    settings: Any = {**_STYLE, "font.family": families(), "svg.hashsalt": salt}
+    with mpl.rc_context(settings), warnings.catch_warnings():
         # A plugin's name may use letters the embedded font lacks; the page shows them all the same.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
@@ -122,6 +124,7 @@ def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
     """Write SVG, PNG, PDF and CSV; return their paths and the SVG for the page."""
     with style(drawn.name):
         vector = _bytes(drawn.figure, "svg", metadata={"Date": None, "Creator": None})
+        vector = vector.replace(f"'{LIGHT}', ".encode(), b"")
         written = {
             "svg": vector,
             "png": _bytes(
@@ -130,7 +133,7 @@ def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
                 dpi=DPI,
                 facecolor="white",
                 metadata={"Software": None},
-                pil_kwargs={"compress_level": 4},
+                pil_kwargs={"compress_level": 2},
             ),
             "pdf": _bytes(drawn.figure, "pdf", metadata={"CreationDate": None}),
             "csv": drawn.data.to_csv(index=False, lineterminator="\n").encode(),
@@ -159,7 +162,7 @@ def inline(svg: str, drawn: Drawn) -> str:
     svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{drawn.name}-", svg)
     svg = re.sub(r"<[^>]*>", lambda tag: _LONG.sub(_rounded, tag[0]), svg)
-    for colour, name in ((INK, "currentColor"), ("#000000", "currentColor")):
+    for colour, name in ((INK, "currentColor"), (BLACK, "currentColor")):
         svg = svg.replace(colour, name)
     svg = svg.replace(LINE, "var(--line)").replace(QUIET, "var(--quiet)")
     label = drawn.alt.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")

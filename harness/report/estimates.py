@@ -12,7 +12,8 @@ from harness.report.collect import SEEDS_FOR_INTERVAL, Cell
 
 Ground = Literal["seeds", "images", "none"]
 
-# Two-sided 95 % points of Student's t for 2 to 10 degrees of freedom; SciPy takes a second to import.
+# Two-sided 95 % points of Student's t for 2 to 10 degrees of freedom; SciPy would take a second
+# to import.
 _T95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 _Z95 = 1.96
 

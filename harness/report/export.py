@@ -99,7 +99,9 @@ def to_markdown(table: Table) -> str:
     columns = [table.first, *(column.head for column in table.columns)]
     rule = [":--", *(":--" if column.text else "--:" for column in table.columns)]
     lines = [columns, rule, *(_markdown_row(row, len(table.columns)) for row in table.rows)]
-    body = "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in x) + " |" for x in lines)
+    body = "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in x) + " |" for x in lines
+    )
     notes = "\n".join(f"- {note}" for note in table.notes)
     return f"**{table.title}.** {table.caption}\n\n{body}\n\n{notes}\n"
 

@@ -1,9 +1,11 @@
 """Quality against cost, and the price of each loss in time and memory."""
 
+import itertools
 import math
 
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
@@ -13,8 +15,6 @@ from harness.report.labels import Label, point_labels
 from harness.report.main_table import REFERENCE
 from harness.report.palette import Look
 from harness.report.table import number
-
-from matplotlib.figure import Figure
 
 CROWDED = 14  # losses from which on the chart takes two columns
 
@@ -49,8 +49,7 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         better = {"minimize": "lower", "maximize": "higher", "none": "neither"}[metric.direction]
         axes.set_ylabel(f"{metric.label}{unit}, {better} is better")
         _scale(axes, data)
-        _front(axes, data)
-        _points(axes, data, looks)
+        _points(axes, data, looks, _front(axes, data))
     alt = (
         f"{metric.label} against step time on {group.title}. On the Pareto front: "
         f"{', '.join(data[data['pareto']]['loss'])}."
@@ -64,7 +63,9 @@ def _quality_data(group: Group) -> pd.DataFrame:
     for cell in group.measured:
         quality, cost = estimate(cell, group.objective), cost_of(cell, reference)
         if quality.known and cost.known:
-            rows.append((cell.label, cell.loss, cost.mean, cost.spread, quality.mean, quality.spread))
+            rows.append(
+                (cell.label, cell.loss, cost.mean, cost.spread, quality.mean, quality.spread)
+            )
     columns = ["loss", "spec", "cost", "cost_spread", "quality", "quality_spread"]
     data = pd.DataFrame(rows, columns=columns)
     sign = -1 if METRICS[group.objective].direction == "maximize" else 1
@@ -92,7 +93,8 @@ def _scale(axes: Axes, data: pd.DataFrame) -> None:
         log_axis(axes, "y")
 
 
-def _front(axes: Axes, data: pd.DataFrame) -> None:
+def _front(axes: Axes, data: pd.DataFrame) -> list[tuple[float, float]]:
+    """Draw the Pareto front and return its corners."""
     front = data[data["pareto"]].sort_values("cost")
     axes.plot(
         front["cost"],
@@ -103,9 +105,14 @@ def _front(axes: Axes, data: pd.DataFrame) -> None:
         linestyle=(0, (3, 2)),
         zorder=1,
     )
+    points = list(zip(front["cost"], front["quality"], strict=True))
+    corners = [(right[0], left[1]) for left, right in itertools.pairwise(points)]
+    return [point for pair in itertools.zip_longest(points, corners) for point in pair if point]
 
 
-def _points(axes: Axes, data: pd.DataFrame, looks: dict[str, Look]) -> None:
+def _points(
+    axes: Axes, data: pd.DataFrame, looks: dict[str, Look], front: list[tuple[float, float]]
+) -> None:
     for row in data.itertuples():
         look = looks[str(row.spec)]
         axes.errorbar(
@@ -123,6 +130,7 @@ def _points(axes: Axes, data: pd.DataFrame, looks: dict[str, Look]) -> None:
     point_labels(
         axes,
         [Label(str(r.loss), r.cost, r.quality, looks[str(r.spec)]) for r in data.itertuples()],
+        front,
     )
 
 
@@ -174,4 +182,3 @@ def _bars(axes: Axes, data: pd.DataFrame, column: str, looks: dict[str, Look]) -
     axes.set_xlim(0, 1.12 * top if top > 0 else 1)
     axes.grid(visible=False, axis="y")
     axes.tick_params(axis="y", length=0)
-

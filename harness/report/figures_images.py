@@ -91,4 +91,3 @@ def mosaic(rows: list[Bytes]) -> NDArray[np.uint8]:
             canvas[top : top + height, left : left + width, :3] = tile
             canvas[top : top + height, left : left + width, 3] = 255
     return canvas
-

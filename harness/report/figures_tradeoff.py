@@ -1,5 +1,6 @@
 """Rate against distortion and against generation distance, every trial a point."""
 
+import itertools
 import math
 
 import numpy as np
@@ -49,8 +50,8 @@ def tradeoff_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
 
 def _curve(axes: Axes, cell: Cell, rows: pd.DataFrame, metric: str, look: Look) -> Label:
     ordered = rows.sort_values("kl")
-    line = {"color": look.colour, "dashes": look.dash or (None, None), "linewidth": 0.8}
-    axes.plot(ordered["kl"], ordered[metric], marker=look.marker, markeredgewidth=0, **line)
+    line = look.line() | {"linewidth": 0.8, "marker": look.marker, "markeredgewidth": 0}
+    axes.plot(ordered["kl"], ordered[metric], **line)
     tuned = rows[np.isclose(rows["beta"], tuned_beta(cell), rtol=1e-6)]
     if len(tuned):
         axes.plot(
@@ -99,9 +100,7 @@ def matched_table(group: Group) -> Table | None:
         Row(cell.label, tuple(_at(each, m, rate) for m in metrics), cell.loss)
         for cell, each in found
     ]
-    columns = [
-        Column(m, METRICS[m].label, METRICS[m].unit, METRICS[m].direction) for m in metrics
-    ]
+    columns = [Column(m, METRICS[m].label, METRICS[m].unit, METRICS[m].direction) for m in metrics]
     return Table(
         f"{group.slug}-rate-matched",
         f"{group.title} at one rate",
@@ -116,7 +115,7 @@ def matched_table(group: Group) -> Table | None:
 def common_rate(ranges: list[tuple[float, float]]) -> float:
     """Return the geometric middle of the interval that lies in the most ranges."""
     edges = sorted({edge for each in ranges for edge in each})
-    middles = [math.sqrt(a * b) for a, b in zip(edges, edges[1:], strict=False)] or edges
+    middles = [math.sqrt(a * b) for a, b in itertools.pairwise(edges)] or edges
     return max(middles, key=lambda rate: sum(low <= rate <= high for low, high in ranges))
 
 

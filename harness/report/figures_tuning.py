@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
@@ -40,7 +41,7 @@ def trials(group: Group) -> list[tuple[Cell, pd.DataFrame]]:
 
 
 def tuning_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
-    """Draw objective against β for every trial, and the best of the first k; None without trials."""
+    """Draw objective against β, and the best of the first k trials; None without trials."""
     found = trials(group)
     if not found:
         return None
@@ -69,9 +70,8 @@ def _beta_curve(axes: Axes, rows: pd.DataFrame, metric: str, look: Look) -> None
     axes.plot(
         ordered["beta"],
         ordered[metric],
-        color=look.colour,
+        **look.line(),
         marker=look.marker,
-        dashes=look.dash or (None, None),
         linewidth=0.9,
         markeredgewidth=0,
     )
@@ -101,14 +101,12 @@ def best_of(values: pd.Series, metric: str) -> pd.Series:
 def _best_curve(axes: Axes, cell: Cell, rows: pd.DataFrame, metric: str, look: Look) -> Label:
     best = best_of(rows[metric], metric)
     k = rows["trial"] + 1
-    axes.step(k, best, where="post", color=look.colour, dashes=look.dash or (None, None))
+    axes.step(k, best, where="post", **look.line())
     axes.plot(k.iloc[-1], best.iloc[-1], look.marker, color=look.colour, markeredgewidth=0)
     return Label(cell.label, float(k.iloc[-1]), float(best.iloc[-1]), look)
 
 
-def _finish(
-    left: Axes, best: Axes, metric: str, found: list[tuple[Cell, pd.DataFrame]]
-) -> None:
+def _finish(left: Axes, best: Axes, metric: str, found: list[tuple[Cell, pd.DataFrame]]) -> None:
     values = pd.concat([rows[metric] for _, rows in found])
     betas = pd.concat([rows["beta"] for _, rows in found])
     if (betas > 0).all():
@@ -120,7 +118,7 @@ def _finish(
     left.set_xlabel("β")
     left.set_ylabel(metric_label(metric))
     best.set_xlabel("trials k, best so far")
-    best.xaxis.get_major_locator().set_params(integer=True)
+    best.xaxis.set_major_locator(MaxNLocator(integer=True))
     best.tick_params(labelleft=False)
 
 
@@ -147,16 +145,15 @@ def training_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         ends = []
         for label, rows in data.groupby("loss", sort=False):
             look = looks[specs[str(label)]]
-            line = {"color": look.colour, "dashes": look.dash or (None, None)}
-            marker = look.marker if len(rows) < 12 else ""
-            energy.plot(rows["epoch"], rows["energy_left"], marker=marker, **line)
-            kl.plot(rows["epoch"], rows["kl"], marker=marker, **line)
+            line = look.line() | {"marker": look.marker if len(rows) < 12 else ""}
+            energy.plot(rows["epoch"], rows["energy_left"], **line)
+            kl.plot(rows["epoch"], rows["kl"], **line)
             ends.append(Label(str(label), rows["epoch"].iloc[-1], rows["kl"].iloc[-1], look))
         energy.set_ylabel("energy above its lowest (share of first)")
         kl.set_ylabel("KL (nats per image)")
         for axes in (energy, kl):
             axes.set_xlabel("epoch")
-            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         end_labels(kl, [end for end in ends if math.isfinite(end.y)])
     alt = f"Reconstruction energy and KL per training epoch of {len(labels)} losses, {group.title}."
     return Drawn(name, figure, alt, data)

@@ -1,5 +1,6 @@
 """Direct labels: the reader should not have to hunt through a legend."""
 
+import itertools
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -10,6 +11,7 @@ from harness.report.palette import Look
 
 LETTER = 0.62 * POINTS  # points: the width of an average letter, rounded up
 HEIGHT = 1.25 * POINTS
+_DIRECTIONS = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
 
 
 @dataclass(frozen=True)
@@ -30,9 +32,8 @@ def room(names: list[str]) -> float:
 
 def end_labels(axes: Axes, labels: list[Label]) -> None:
     """Write the names at the right of the axes at their lines' ends, pushed apart where needed."""
-    figure = axes.figure
-    inches = axes.get_position().height * figure.get_figheight()
-    height = inches * 72
+    _settle(axes)
+    height = axes.get_window_extent().height / axes.figure.dpi * 72
     to_axes = axes.transData + axes.transAxes.inverted()
     ordered = sorted(labels, key=lambda label: label.y)
     ends = [float(to_axes.transform((label.x, label.y))[1]) * height for label in ordered]
@@ -81,13 +82,27 @@ def _overlap(lower: list[float], upper: list[float], gap: float) -> bool:
     return a + gap * (n - 1) / 2 + gap > b - gap * (m - 1) / 2
 
 
-def point_labels(axes: Axes, labels: list[Label]) -> None:
-    """Write each name beside its point, where it covers no other name and no other point."""
+def _settle(axes: Axes) -> None:
+    """Let the axes take their final limits: until someone asks, Matplotlib puts that off."""
+    axes.get_xlim()
+    axes.get_ylim()
+
+
+def point_labels(axes: Axes, labels: list[Label], line: list[tuple[float, float]]) -> None:
+    """Write each name beside its point, where it covers no name, no point and no part of `line`.
+
+    `line` is a polyline of horizontal and vertical pieces in data coordinates.
+    """
+    _settle(axes)
     figure = axes.figure
     scale = figure.dpi / 72
     frame = axes.bbox
     anchors = [axes.transData.transform((label.x, label.y)) / scale for label in labels]
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in anchors]
+    corners = [axes.transData.transform(corner) / scale for corner in line]
+    for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+        low, high = (min(x0, x1), min(y0, y1)), (max(x0, x1), max(y0, y1))
+        taken.append(Bbox([[low[0] - 1, low[1] - 1], [high[0] + 1, high[1] + 1]]))
     inside = Bbox([[frame.x0 / scale, frame.y0 / scale], [frame.x1 / scale, frame.y1 / scale]])
     for label, (x, y) in zip(labels, anchors, strict=True):
         text = short(label.text)
@@ -103,13 +118,11 @@ def point_labels(axes: Axes, labels: list[Label]) -> None:
         )
 
 
-def _place(
-    x: float, y: float, width: float, taken: list[Bbox], inside: Bbox
-) -> tuple[Bbox, bool]:
+def _place(x: float, y: float, width: float, taken: list[Bbox], inside: Bbox) -> tuple[Bbox, bool]:
     """The nearest free box around a point, and whether it needs a line to it."""
     best, least = None, float("inf")
     for ring in (5.0, 12.0, 20.0, 30.0, 42.0):
-        for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (1, -1), (-1, 1), (-1, -1)):
+        for dx, dy in _DIRECTIONS:
             left = x + (dx * ring if dx > 0 else dx * ring - width if dx < 0 else -width / 2)
             box = Bbox.from_bounds(left, y + dy * ring - HEIGHT / 2, width, HEIGHT)
             cost = sum(_shared(box, other) for other in taken) + 4 * _outside(box, inside)

@@ -1,7 +1,6 @@
 """The main table of a group: losses as rows, β, metrics and cost as columns."""
 
 import math
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -9,63 +8,12 @@ from harness.metrics import METRICS
 from harness.report.advantage import home, optimised
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
+from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
 from harness.report.table import Column, Entry, Row, Table, number, significant
 
-# Shown elsewhere (floor row, spectra section) or a restatement of a shown column.
-LEFT_OUT = (
-    "mse",
-    "sigma_optimal",
-    "spectrum_recon_signed",
-    "spectrum_gen_signed",
-    "psnr_mean_image",
-    "ssim_mean_image",
-)
 FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
 REFERENCE = "l2"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A metric with one signature: two signatures never share a column."""
-
-    metric: str
-    signature: str
-    detail: str
-
-    def rows(self, cell: Cell) -> pd.DataFrame:
-        """The cell's seeds that were measured with this signature."""
-        found = cell.finals[f"{self.metric}_signature"].fillna("")
-        return cell.finals[found == self.signature]
-
-    def estimate(self, cell: Cell) -> Estimate:
-        """The cell's mean under this signature."""
-        return estimate(cell, self.metric, self.rows(cell))
-
-
-def measures(group: Group) -> list[Measure]:
-    """Return the columns of the group: every stored metric, split where signatures differ."""
-    if not group.measured:
-        return []
-    finals = pd.concat([cell.finals for cell in group.measured])
-    found = []
-    for name in METRICS:
-        if name in LEFT_OUT or name not in finals or finals[name].isna().all():
-            continue
-        signed = finals[finals[name].notna()][f"{name}_signature"]
-        signatures = list(dict.fromkeys(signed.fillna("")))
-        details = _differences(signatures)
-        found += [Measure(name, *pair) for pair in zip(signatures, details, strict=True)]
-    return found
-
-
-def _differences(signatures: list[str]) -> list[str]:
-    """What tells each signature from the others: its parts that not all of them have."""
-    if len(signatures) < 2:
-        return [""]
-    parts = [each.split("|") for each in signatures]
-    shared = set(parts[0]).intersection(*parts[1:])
-    return [", ".join(p for p in each if p not in shared) or "no signature" for each in parts]
 
 
 def main_table(group: Group) -> Table:
@@ -87,7 +35,7 @@ def main_table(group: Group) -> Table:
         caption=caption(group),
         columns=tuple(heads),
         rows=(*([floor] if floor else []), *rows),
-        notes=notes(group, [(each.metric, each.signature) for each in columns], rankings),
+        notes=notes(group, columns, list(rankings.values())),
     )
 
 
@@ -126,7 +74,7 @@ def _row(
         *cost_entries(cell, reference),
     )
     coupled = bool(cell.finals["batch_coupled"].fillna(False).astype(bool).any())
-    marks = "‡" if coupled else ""
+    marks = ("‡" if coupled else "") + ("" if cell.whole else "§")
     return Row(cell.label, entries, cell.loss, anchor, badge=cell.state, marks=marks)
 
 
@@ -149,7 +97,6 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
     return Entry(
         *_printed(found, METRICS[measure.metric].decimals),
         bold=cell in ranking.winners,
-        marks="" if cell.whole else "§",
         shaded=shaded,
         note=_why(cell, measure.metric, shaded),
     )
@@ -203,4 +150,3 @@ def floor(group: Group, metric: str) -> float:
         return math.nan
     values = pd.concat([cell.finals[column] for cell in group.measured]).dropna()
     return float(values.mean()) if len(values) else math.nan
-

@@ -1,6 +1,6 @@
 """What stands around the main table: counts, spreads, how ties were judged, marks, signatures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -8,6 +8,7 @@ from harness.metrics import METRICS
 from harness.report.advantage import home, optimised
 from harness.report.collect import SEEDS_FOR_INTERVAL, Group
 from harness.report.estimates import Ranking
+from harness.report.measures import Measure
 from harness.report.table import plural
 
 
@@ -66,25 +67,24 @@ def _spread(group: Group) -> str:
 
 def notes(
     group: Group,
-    signatures: Iterable[tuple[str, str]],
-    rankings: Mapping[object, Ranking],
+    columns: Sequence[Measure],
+    rankings: Sequence[Ranking],
 ) -> tuple[str, ...]:
     """Return one sentence for each mark that occurs, then the signatures."""
-    found = list(signatures)
-    metrics = list(dict.fromkeys(metric for metric, _ in found))
+    metrics = list(dict.fromkeys(each.metric for each in columns))
     lines = [
         _bold(group, rankings),
         *_marks(group),
         *_advantages(group, metrics),
         *_missing(group, metrics),
     ]
-    named = [f"{label(metric)}: {text}" for metric, text in found if text]
+    named = [f"{label(each.metric)}: {each.signature}" for each in columns if each.signature]
     lines += [f"Signatures. {'; '.join(named)}."] if named else []
     return tuple(line for line in lines if line)
 
 
-def _bold(group: Group, rankings: Mapping[object, Ranking]) -> str:
-    ranked = [each for each in rankings.values() if each.best is not None]
+def _bold(group: Group, rankings: Sequence[Ranking]) -> str:
+    ranked = [each for each in rankings if each.best is not None]
     if not ranked:
         return ""
     counts = [len(cell.finals) for cell in group.measured]
@@ -113,7 +113,7 @@ def _marks(group: Group) -> list[str]:
     if finals["batch_coupled"].fillna(False).astype(bool).any():
         lines.append("‡ an image's loss depends on the other images of its batch.")
     if any(not cell.whole for cell in group.measured):
-        lines.append("§ mean of the seeds that survived: not ranked.")
+        lines.append("§ means of the seeds that survived: not ranked.")
     if any(cell.stale for cell in group.cells):
         lines.append(
             "Stale: computed by other source code or on other data than the newest row of this "

@@ -11,7 +11,8 @@ from markupsafe import Markup, escape
 from harness.errors import HarnessError
 from harness.report import Rendered
 from harness.report.collect import Group, collect
-from harness.report.palette import looks
+from harness.report.fonts import light_font
+from harness.report.palette import BLACK, looks
 from harness.report.sections import Section, gallery, section
 from harness.report.small_tables import protocol_table
 from harness.store import Store
@@ -39,7 +40,8 @@ def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
         (out / folder).mkdir(parents=True, exist_ok=True)
     palette = looks(cell.loss for group in groups for cell in group.cells)
     written: list[Path] = []
-    sections = [section(group, palette, out, written) for group in groups]
+    with light_font():
+        sections = [section(group, palette, out, written) for group in groups]
     page = out / "index.html"
     page.write_text(_html(grid, sections, palette), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]
@@ -62,6 +64,7 @@ def _html(grid: dict[str, Any], sections: list[Section], palette: dict[str, Any]
         sections=sections,
         galleries=[gallery(each.group, each.strips, budget) for each in sections],
         looks=palette,
+        black=BLACK,
         protocol=protocol_table([each.group for each in sections]) if sections else None,
         made=_made([each.group for each in sections]),
         failures=_failures([each.group for each in sections]),

@@ -3,10 +3,12 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 # Okabe and Ito (2008), "Color Universal Design": black, orange, sky blue, bluish green, yellow,
 # blue, vermilion, reddish purple. Black is drawn in the reader's ink, so it shows on dark pages.
-BLACK, ORANGE, SKY, GREEN = "#000000", "#e69f00", "#56b4e9", "#009e73"
+# #010101 stands for black because SVG leaves out the fill of shapes that are #000000.
+BLACK, ORANGE, SKY, GREEN = "#010101", "#e69f00", "#56b4e9", "#009e73"
 YELLOW, BLUE, VERMILION, PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
 
 # Yellow last: it is faint on white, so only the eighth loss of a style gets it.
@@ -46,6 +48,10 @@ class Look:
     colour: str
     marker: str
     dash: tuple[float, ...]
+
+    def line(self) -> dict[str, Any]:
+        """Return what Matplotlib's `plot` needs to draw a line of this loss."""
+        return {"color": self.colour, "dashes": self.dash or (None, None)}
 
 
 def looks(losses: Iterable[str]) -> dict[str, Look]:

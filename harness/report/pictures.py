@@ -81,7 +81,7 @@ def strip(images: Bytes) -> Strip:
 def data_address(canvas: NDArray[np.uint8]) -> str:
     """Return a picture `(H, W, 2 or 4)`, grey or colour with alpha, as a PNG data address."""
     stream = io.BytesIO()
-    Image.fromarray(canvas).save(stream, "png", compress_level=9)
+    Image.fromarray(canvas).save(stream, "png", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
 
 

@@ -10,7 +10,8 @@ from harness.report.drawing import Drawn, save
 from harness.report.export import to_csv, to_latex, to_markdown
 from harness.report.figures_cost import price_figure, quality_figure
 from harness.report.figures_images import grid_figures
-from harness.report.figures_spectra import band_table, radial_figure, spectra_figure
+from harness.report.figures_radial import band_table, radial_figure
+from harness.report.figures_spectra import spectra_figure
 from harness.report.figures_tradeoff import matched_table, tradeoff_figure
 from harness.report.figures_tuning import training_figure, tuning_figure
 from harness.report.main_table import main_table

@@ -14,36 +14,40 @@ WORDS = {
 
 def describe(attempts: pd.DataFrame, tunes: pd.DataFrame, planned: int) -> str:
     """Return "" when all planned seeds are ok, else words such as `diverged 2/5, 1/5 not run`."""
-    total = max(planned, len(attempts))
-    counts = attempts["status"].value_counts()
-    parts = [f"{word} {counts[name]}/{total}" for name, word in WORDS.items() if name in counts]
-    missing = total - len(attempts)
     if attempts.empty:
         return _before_finals(tunes)
-    if missing:
-        parts.append(f"{missing}/{total} not run")
-    return ", ".join(parts)
+    if (attempts["status"] == "unavailable").all():
+        return "unavailable"
+    total = max(planned, len(attempts))
+    missing = total - len(attempts)
+    parts = _counted(attempts["status"].value_counts(), total)
+    return ", ".join([*parts, f"{missing}/{total} not run"] if missing else parts)
+
+
+def _counted(counts: "pd.Series[int]", total: int) -> list[str]:
+    return [f"{word} {counts[name]}/{total}" for name, word in WORDS.items() if name in counts]
 
 
 def _before_finals(tunes: pd.DataFrame) -> str:
+    """The state of a cell whose tuning has not led to a final model."""
     if tunes.empty:
         return "not run"
     counts = tunes["status"].value_counts()
-    total = len(tunes)
-    bad = [f"{word} {counts[name]}/{total}" for name, word in WORDS.items() if name in counts]
-    if "ok" not in counts:
-        return f"{', '.join(bad)} in tuning"
-    return f"not run: {total} trial{'s' if total > 1 else ''} only"
+    if "unavailable" in counts:
+        return "unavailable"
+    stopped = [name for name in ("failed", "out_of_memory", "timeout") if name in counts]
+    if stopped or "ok" not in counts:
+        return f"{', '.join(_counted(counts, len(tunes)))} in tuning"
+    return f"not run: {len(tunes)} trial{'s' if len(tunes) > 1 else ''} only"
 
 
 def causes_of(attempts: pd.DataFrame, tunes: pd.DataFrame) -> tuple[str, ...]:
     """Return one line per failed seed or trial with its stored cause."""
     lines = []
-    for rows, name in ((tunes, "trial"), (attempts, "seed")):
-        for row in rows[rows["status"] != "ok"].itertuples():
-            status = WORDS.get(str(row.status), str(row.status))
-            cause = row.cause if isinstance(row.cause, str) and row.cause else "no cause stored"
-            number = getattr(row, name)
-            where = "" if pd.isna(number) else f" {int(number)}"
-            lines.append(f"{name}{where}: {status}: {cause}")
+    for rows, axis in ((tunes, "trial"), (attempts, "seed")):
+        bad = rows[rows["status"] != "ok"]
+        for number, status, cause in zip(bad[axis], bad["status"], bad["cause"], strict=True):
+            where = axis if pd.isna(number) else f"{axis} {int(number)}"
+            why = cause if isinstance(cause, str) and cause else "no cause stored"
+            lines.append(f"{where}: {WORDS.get(status, status)}: {why}")
     return tuple(lines)

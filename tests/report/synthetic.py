@@ -101,7 +101,9 @@ def row(cell: dict[str, Any], stage: str, number: int, beta: float, **more: Any)
         "psnr_mean_image": 13.87,
         "ssim_mean_image": 0.1234,
     }
-    signatures = {f"{name}_signature": f"{name}|synthetic|v1" for name in METRICS if name in metrics}
+    signatures = {
+        f"{name}_signature": f"{name}|synthetic|v1" for name in METRICS if name in metrics
+    }
     epochs = 4 if stage == "tune" else 12
     t = np.arange(1, epochs + 1)
     return {
@@ -174,14 +176,14 @@ def write_cell(store: Store, cell: dict[str, Any], images: int = 8, side: int = 
         if cell["trials"]:
             store.write(row(cell, "tune", trial, float(beta)))
     for seed in range(cell["seeds"]):
-        store.write(row(cell, "final", seed, 0.3))
+        store.write(row(cell, "final", seed, 0.1))
         write_scores(store, cell, seed)
         write_pictures(store, cell, seed, images, side)
 
 
 def write_scores(store: Store, cell: dict[str, Any], seed: int) -> None:
     """Store scores per image whose mean is that of the row, and which are paired over losses."""
-    final = row(cell, "final", seed, 0.3)
+    final = row(cell, "final", seed, 0.1)
     images = np.random.default_rng(0)
     own = np.random.default_rng([1, *cell["id"].encode()])
     frame = pd.DataFrame({"index": np.arange(40)})
@@ -205,9 +207,7 @@ def write_pictures(store: Store, cell: dict[str, Any], seed: int, count: int, si
         "indices": np.arange(count) * 13,
         **{
             name: (255 * values).round().astype(np.uint8)
-            for name, values in zip(
-                ("inputs", "recon", "samples"), (inputs, *soft), strict=True
-            )
+            for name, values in zip(("inputs", "recon", "samples"), (inputs, *soft), strict=True)
         },
         "median_index": np.int64(26),
         "worst_index": np.int64(39),
@@ -269,7 +269,7 @@ def _stale(store: Store, cell: dict[str, Any]) -> None:
 
 def _diverged(store: Store, cell: dict[str, Any]) -> None:
     for seed in (0, 2):
-        store.write(row(cell, "final", seed, 0.3, beta_flag="low"))
+        store.write(row(cell, "final", seed, 0.1, beta_flag="low"))
     lost = {name: None for name in row(cell, "final", 1, 0.3) if name in METRICS}
     store.write(
         row(cell, "final", 1, 0.3, **lost)

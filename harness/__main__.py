@@ -1,0 +1,28 @@
+"""`harness` and `python -m harness`."""
+
+import sys
+
+
+def main() -> None:
+    """Start the command line; the user's mistakes end as one sentence and exit code 2."""
+    from harness import guard
+    from harness.errors import HarnessError, Interrupted
+
+    try:
+        guard.check()
+        from harness.cli import app
+
+        app()
+    except HarnessError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except (Interrupted, KeyboardInterrupt):
+        sys.stderr.write("interrupted: everything finished is stored; the same command goes on\n")
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

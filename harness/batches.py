@@ -1,0 +1,98 @@
+"""Batches of images on the device: resident as uint8 where they fit, streamed otherwise."""
+
+import contextlib
+import queue
+import threading
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+# A dataset may take this share of a device's free memory before it is streamed instead.
+RESIDENT_SHARE = 0.4
+
+
+class Batches:
+    """Batches of one split, float32 in [0, 1], on the device.
+
+    Images stay on the device as uint8 where they fit and are streamed from the host otherwise;
+    both ways give the same batches bit by bit.
+    """
+
+    def __init__(
+        self, images: np.ndarray, batch: int, device: torch.device, resident: bool | None = None
+    ) -> None:
+        self.images, self.batch, self.device = images, batch, device
+        self.resident = fits(images, device) if resident is None else resident
+        self._store = _tensor(images).to(device) if self.resident else None
+
+    def __len__(self) -> int:
+        """Whole batches in an epoch: the rest, less than a batch, waits for the next shuffle."""
+        return len(self.images) // self.batch
+
+    def shuffled(self, generator: torch.Generator, start: int = 0) -> Iterator[torch.Tensor]:
+        """Yield the whole batches of one epoch in random order, from batch `start` on."""
+        order = torch.randperm(len(self.images), generator=generator)
+        used = order[start * self.batch : len(self) * self.batch]
+        yield from self._batches(used.split(self.batch))
+
+    def ordered(self) -> Iterator[torch.Tensor]:
+        """Yield every image once, in order; the last batch may be smaller."""
+        yield from self._batches(torch.arange(len(self.images)).split(self.batch))
+
+    def _batches(self, indices: tuple[torch.Tensor, ...]) -> Iterator[torch.Tensor]:
+        if self._store is not None:
+            for index in indices:
+                yield self._store[index.to(self.device)].float().div_(255)
+        else:
+            for batch in _prefetched(self.images, indices, self.device):
+                yield batch.to(self.device, non_blocking=True).float().div_(255)
+
+
+def fits(images: np.ndarray, device: torch.device) -> bool:
+    """Tell whether the images fit the device's free memory beside a model."""
+    if device.type != "cuda":
+        return True  # a map of the file: the system keeps in memory what fits
+    free, _ = torch.cuda.mem_get_info(device)
+    return images.nbytes < RESIDENT_SHARE * free
+
+
+def _tensor(images: np.ndarray) -> torch.Tensor:
+    # torch warns about read-only maps, which are only ever read here: map them copy-on-write.
+    if isinstance(images, np.memmap) and images.filename is not None:
+        whole = np.load(images.filename, mmap_mode="c")
+        return torch.from_numpy(whole[: len(images)])
+    return torch.from_numpy(np.ascontiguousarray(images))
+
+
+def _prefetched(
+    images: np.ndarray, indices: tuple[torch.Tensor, ...], device: torch.device
+) -> Iterator[torch.Tensor]:
+    """Gather batches in a thread, two ahead, in pinned memory where a GPU will fetch them."""
+    ahead: queue.Queue[torch.Tensor | BaseException | None] = queue.Queue(maxsize=2)
+    stopped = threading.Event()
+
+    def gather() -> None:
+        try:
+            for index in indices:
+                batch = torch.from_numpy(images[index.numpy()])
+                ahead.put(batch.pin_memory() if device.type == "cuda" else batch)
+                if stopped.is_set():
+                    return
+            ahead.put(None)
+        except BaseException as error:  # handed to the consumer, which raises it
+            ahead.put(error)
+
+    thread = threading.Thread(target=gather, daemon=True)
+    thread.start()
+    try:
+        while (batch := ahead.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+    finally:
+        stopped.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                ahead.get_nowait()
+        thread.join()

@@ -1,0 +1,158 @@
+"""From the command line's options to a grid, and from a finished run to its summary."""
+
+import shlex
+import sys
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from harness import grid, plan
+from harness.errors import HarnessError
+from harness.estimate import Estimate, estimate
+from harness.grid import Grid
+from harness.run import Options, Todo
+from harness.settings import settings
+from harness.specs import parse
+from harness.terminal import wording
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Components named on the command line."""
+
+    datasets: list[str]
+    models: list[str]
+    losses: list[str]
+    size: int | None
+
+
+def make_grid(
+    name: str | None, ad_hoc_name: str, axes: Axes, given: dict[str, Any], pairs: list[str]
+) -> Grid:
+    """Return the named grid with the axes and keys of the command line in place of its own.
+
+    Without a name the axes are the grid.
+
+    Raises:
+        HarnessError: neither a grid nor all axes, or an invalid value.
+    """
+    overrides = {key: value for key, value in given.items() if value is not None}
+    overrides |= dict(_pair(text) for text in pairs)
+    if name is None:
+        return _ad_hoc(ad_hoc_name, axes, overrides)
+    found = grid.load(name, overrides)
+    for block in found.block:
+        block.losses = list(axes.losses) or block.losses
+        block.datasets = _sized(axes.datasets or block.datasets, axes.size)
+        block.models = axes.models or block.models
+    return found
+
+
+def _ad_hoc(name: str, axes: Axes, overrides: dict[str, Any]) -> Grid:
+    if not axes.losses:
+        raise HarnessError(
+            "nothing to run: give --grid NAME or --loss NAME (with --dataset and --model); "
+            "see: harness list grids"
+        )
+    block = {
+        "losses": axes.losses,
+        "datasets": _sized(axes.datasets or ["photos"], axes.size),
+        "models": axes.models or ["conv4"],
+    }
+    return grid.make({"name": name, "block": [block]}, "command line", {"seeds": 1} | overrides)
+
+
+def _sized(datasets: list[str], size: int | None) -> list[str]:
+    """Add the size to the specs that give none."""
+    if size is None:
+        return datasets
+    found = []
+    for text in datasets:
+        options = dict(parse(text, ("photos", "digits")).options)
+        if "size" not in options:
+            body = text[:-1] + "," if text.endswith("]") else f"{text}["
+            text = f"{body}size={size}]"
+        found.append(text)
+    return found
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    """Read KEY=VALUE; the value is TOML or else plain text."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise HarnessError(f"--set {text!r} is not KEY=VALUE")
+    try:
+        return key.strip(), tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()
+
+
+def command() -> str:
+    """Return the command as typed, for the report."""
+    return shlex.join(["harness", *sys.argv[1:]])
+
+
+def in_ci() -> bool:
+    """Tell whether this runs in CI, where bars are noise."""
+    return settings().ci
+
+
+def expect(todo: Todo) -> Estimate:
+    """Estimate the run of the chosen cells."""
+    runnable = [item for item in todo.chosen if not item.missing]
+    return estimate(runnable, todo.store.rows(), todo.slots, todo.threads)
+
+
+def cost(expected: Estimate) -> str:
+    """Return the estimate in words."""
+    memory = wording.size(expected.memory_mib * 2**20)
+    return f"about {wording.duration(expected.seconds)} and {memory} of memory; nothing was run"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run came to."""
+
+    grid: str
+    done: int
+    cells: int
+    rows: int
+    failed: dict[str, str]  # cell -> cause
+    diverged: list[str]
+    lines: list[str]
+
+    @property
+    def exit_code(self) -> int:
+        """1 when cells failed, else 0; a diverged cell is a result."""
+        return 1 if self.failed else 0
+
+    def as_json(self) -> str:
+        """Return the summary as JSON text."""
+        from harness.inventory import as_json
+
+        return as_json({key: value for key, value in vars(self).items() if key != "lines"})
+
+
+def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
+    """Count what is stored now and say what to type next."""
+    progress = {
+        item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
+        for item in todo.cells
+    }
+    failed = {name: p.failed for name, p in progress.items() if p.state == "failed" and p.failed}
+    final = rows[(rows["stage"] == "final") & (rows["status"] == "diverged")]
+    diverged = sorted(set(final["cell"]) & set(progress))
+    done = sum(p.state == "done" for p in progress.values())
+    lines = [
+        f"{done}/{wording.plural(len(progress), 'cell')} done, "
+        f"{wording.plural(len(rows), 'row')} in {todo.store.root}"
+    ]
+    lines += [f"diverged: {name}" for name in diverged]
+    lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
+    where = "" if str(options.results) == "results" else f" --results {options.results}"
+    lines.append(f"next: harness report --grid {todo.grid.name}{where}")
+    if failed:
+        lines.append("try the failed cells again with --rerun failed")
+    return Summary(todo.grid.name, done, len(progress), len(rows), failed, diverged, lines)

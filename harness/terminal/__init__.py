@@ -1,0 +1,1 @@
+"""What a person sees in the terminal; the only place that prints."""

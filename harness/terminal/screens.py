@@ -1,0 +1,142 @@
+"""Tables and summaries on the terminal, made from plain records."""
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from harness.terminal import wording
+
+if TYPE_CHECKING:
+    from harness.estimate import Estimate
+    from harness.plan import Progress
+    from harness.run import Todo
+
+_STATES = {"done": "green", "failed": "red", "stale": "yellow", "partial": "cyan"}
+
+
+def table(console: Console, records: list[dict[str, Any]], title: str = "") -> None:
+    """Print records of one shape as a table."""
+    if not records:
+        console.print("nothing here")
+        return
+    shown = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for key, value in records[0].items():
+        numeric = isinstance(value, (int, float)) and not isinstance(value, bool)
+        shown.add_column(key, justify="right" if numeric else "left", overflow="fold")
+    for record in records:
+        shown.add_row(*(_cell(value) for value in record.values()))
+    console.print(shown)
+
+
+def _cell(value: Any) -> Text:
+    if value is None or value != value:
+        return Text("")
+    if isinstance(value, bool):
+        return Text("yes" if value else "")
+    if isinstance(value, float):
+        return Text(f"{value:.4g}")
+    return Text(str(value), style=_STATES.get(str(value), ""))
+
+
+def headline(todo: "Todo", expected: "Estimate | None") -> str:
+    """Return the first line of a run: what, how much, where, how long."""
+    cells = [item.cell for item in todo.cells]
+    counts = [
+        wording.plural(len({cell.loss_spec for cell in cells}), "loss"),
+        wording.plural(len({cell.dataset.spec for cell in cells}), "dataset"),
+        wording.plural(len({cell.model.spec for cell in cells}), "model"),
+    ]
+    first = cells[0].protocol
+    trials = wording.plural(first.trials, "trial") if first.tuned else "fixed β"
+    parts = [
+        todo.grid.name,
+        wording.plural(len(cells), "cell"),
+        " × ".join(counts),
+        f"{trials} + {wording.plural(first.seeds, 'seed')} each",
+        _where(todo),
+    ]
+    if expected is not None:
+        parts.append(f"about {wording.duration(expected.seconds)}")
+    return " · ".join(parts)
+
+
+def _where(todo: "Todo") -> str:
+    device = todo.slots[0].partition(":")[0]
+    threads = wording.plural(todo.threads, "thread")
+    return f"{device}, {wording.plural(len(todo.slots), 'cell')} at once, {threads} each"
+
+
+def already(progress: "dict[str, Progress]") -> list[str]:
+    """Return a line for each kind of cell that a plain run does not touch."""
+    states = [item.state for item in progress.values()]
+    lines = []
+    if states.count("done"):
+        lines.append(f"{wording.plural(states.count('done'), 'cell')} done before")
+    if states.count("failed"):
+        failed = wording.plural(states.count("failed"), "cell")
+        lines.append(f"{failed} failed before: try again with --rerun failed")
+    if states.count("stale"):
+        stale = wording.plural(states.count("stale"), "cell")
+        why = next(item.stale for item in progress.values() if item.stale)
+        lines.append(f"{stale} stale ({why}): train again with --rerun stale")
+    return lines
+
+
+def dry_run(todo: "Todo", expected: "Estimate") -> list[dict[str, Any]]:
+    """Return a record per cell: its state, whether it would run, and what it would take."""
+    chosen = {item.cell.id for item in todo.chosen}
+    records = []
+    for item in todo.cells:
+        bounds = item.beta_range
+        records.append(
+            {
+                "cell": item.cell.id,
+                "state": todo.progress[item.cell.id].state,
+                "runs": item.cell.id in chosen and not item.missing,
+                "trials": item.trials,
+                "seeds": item.cell.protocol.seeds,
+                "β": f"{bounds[0]:g} … {bounds[1]:g}" if bounds else _fixed(item),
+                "images": item.images[0],
+                "parameters": item.parameters,
+                "images/s": expected.speeds.get(item.cell.id),
+                "note": item.missing or todo.progress[item.cell.id].failed or "",
+            }
+        )
+    return records
+
+
+def _fixed(item: Any) -> str:
+    beta = item.cell.protocol.beta
+    return "" if beta is None else f"{beta:g} (fixed)"
+
+
+def cell(console: Console, record: dict[str, Any]) -> None:
+    """Print everything known of one cell."""
+    console.print(record["cell"], style="bold", highlight=False)
+    console.print(f"state: {record['state']}  {record['why']}", highlight=False, markup=False)
+    for name in ("dataset", "model", "loss", "protocol", "provenance"):
+        console.print(f"\n{name}", style="bold")
+        for key, value in record[name].items():
+            console.print(f"  {key:<18} {value}", highlight=False, markup=False)
+    for stage in ("tune", "final"):
+        console.print(f"\n{stage}", style="bold")
+        table(console, record[stage])
+    console.print("\nfiles", style="bold")
+    for path in record["files"]:
+        console.print(f"  {path}", highlight=False, markup=False)
+    if record["log"]:
+        console.print("\nend of the log", style="bold")
+        for line in record["log"]:
+            console.print(f"  {line}", highlight=False, markup=False)
+
+
+def facts(console: Console, record: dict[str, Any], indent: str = "") -> None:
+    """Print nested facts, one per line."""
+    for key, value in record.items():
+        if isinstance(value, dict):
+            console.print(f"{indent}{key}", style="bold")
+            facts(console, value, indent + "  ")
+        else:
+            console.print(f"{indent}{key:<18} {value}", highlight=False, markup=False)

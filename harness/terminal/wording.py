@@ -1,0 +1,61 @@
+"""How numbers, times and states read in the terminal."""
+
+from typing import Any
+
+from harness.metrics import METRICS
+
+
+def duration(seconds: float) -> str:
+    """Return a time as in `9.8 s`, `1 min 40 s`, `3 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Return bytes as in `3.2 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024 or unit == "GiB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    raise AssertionError("unreachable")
+
+
+def rate(images_per_second: float) -> str:
+    """Return a speed as in `4.1k img/s`."""
+    if images_per_second >= 1000:
+        return f"{images_per_second / 1000:.1f}k img/s"
+    return f"{images_per_second:.0f} img/s"
+
+
+def metric(name: str, value: Any) -> str:
+    """Return a metric as in `FRD gen. 1.27`; nothing where it is absent."""
+    if value is None or value != value:
+        return ""
+    known = METRICS.get(name)
+    if known is None:
+        return f"{name} {float(value):.3f}"
+    return f"{known.label} {float(value):.{min(known.decimals, 3)}f}"
+
+
+def beta(value: float | None) -> str:
+    """Return β with two significant digits."""
+    return "" if value is None else f"β {value:.2g}"
+
+
+def plural(count: int, noun: str) -> str:
+    """Return `1 cell`, `2 cells`, `2 losses`."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
+
+
+def short_names(ids: list[str]) -> dict[str, str]:
+    """Return the ids without their hash, where that still tells them apart."""
+    cut = {name: name.rpartition("-")[0] for name in ids}
+    counts = list(cut.values())
+    return {name: short if counts.count(short) == 1 else name for name, short in cut.items()}

@@ -1,0 +1,6 @@
+"""Put `tests/` on the path, for `patterns`."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
