@@ -54,13 +54,15 @@ def load_model(path: str | Path, device: str = "cpu") -> Any:
     Raises:
         HarnessError: no such file, or not a model of the harness.
     """
+    import torch
     from safetensors.torch import load_file
 
     found = describe_model(path)
     cell = Cell.model_validate(found["cell"])
     model = components.build_model(cell.model, tuple(found["image_shape"]), found["latent_size"])
     model.load_state_dict(load_file(str(path), device="cpu"))
-    return model.to(device).eval()
+    # The layout it was trained and scored in: the same bits again.
+    return model.to(device, memory_format=torch.channels_last).eval()
 
 
 def save_measured(store: Store, cell: str, seed: int, measured: "Measured") -> None:

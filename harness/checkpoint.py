@@ -46,7 +46,7 @@ class Checkpoint:
         except Exception as error:  # torch raises many kinds for a damaged file
             log.warning("%s is damaged (%s): the run starts again", self.path.name, error)
             return None
-        if content.get("fingerprint") != self.fingerprint:
+        if not isinstance(content, dict) or content.get("fingerprint") != self.fingerprint:
             return None
         state: dict[str, Any] = content["state"]
         return state

@@ -49,15 +49,18 @@ def clean(found: list[Usage], kinds: tuple[str, ...]) -> int:
     """Delete the files of these kinds and return the bytes freed.
 
     Raises:
-        HarnessError: a kind that cannot be deleted this way.
+        HarnessError: a kind that cannot be deleted this way, or a run is writing to the grid.
     """
     check(kinds)
-    freed = 0
-    for item in found:
-        if item.kind in kinds:
-            shutil.rmtree(item.path)
-            freed += item.bytes
-    return freed
+    chosen = [item for item in found if item.kind in kinds]
+    for item in chosen:
+        if Store(item.path.parent).locked():
+            raise HarnessError(
+                f"a run is writing to grid {item.grid}: wait for it before deleting its files"
+            )
+    for item in chosen:
+        shutil.rmtree(item.path)
+    return sum(item.bytes for item in chosen)
 
 
 def check(kinds: tuple[str, ...]) -> None:

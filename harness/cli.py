@@ -117,9 +117,8 @@ def run(
     axes = launch.Axes(dataset or [], model or [], loss or [], size)
     given = {"trials": trials, "seeds": seeds, "epochs": epochs}
     found = launch.make_grid(grid, name, axes, given, set_ or [])
-    options = Options(
-        results, device, jobs, timeout and timeout * 60, only, rerun, keep_models, launch.command()
-    )
+    limit = None if timeout is None else timeout * 60
+    options = Options(results, device, jobs, limit, only, rerun, keep_models, launch.command())
     _run(found, options, dry_run, json)
 
 
@@ -136,7 +135,9 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
         _print(json, screens.dry_run(todo, expected), console)
         console.print(launch.cost(expected), highlight=False)
         return
-    for line in screens.already(todo.progress):
+    runs = {item.cell.id for item in todo.chosen}
+    left = {cell: state for cell, state in todo.progress.items() if cell not in runs}
+    for line in screens.already(left):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     summary = _execute(console, todo, options)
     if json:
@@ -151,7 +152,7 @@ def _execute(console: "Console", todo: "Todo", options: "Options") -> Any:
     from harness.run import execute
     from harness.terminal.progress import Bars, Lines, make_board
 
-    board = make_board(todo.chosen, todo.progress)
+    board = make_board(todo.chosen, todo.progress, anew=options.rerun == "all")
     view = Bars if console.is_terminal and not launch.in_ci() else Lines
     with view(console, board) as shown:
         rows = execute(todo, options, shown.tell)

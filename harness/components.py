@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from harness.errors import HarnessError, suggestion
-from harness.specs import Spec, Value, format_spec, parse, parse_sum
+from harness.specs import Spec, Value, format_spec, format_value, parse, parse_sum
 
 Kind = Literal["loss", "model", "dataset"]
 
@@ -66,7 +66,8 @@ def resolve_loss(text: str) -> tuple[Term, ...]:
 def loss_spec(terms: tuple[Term, ...]) -> str:
     """Return the canonical text of a weighted sum."""
     return " + ".join(
-        term.spec if term.weight == 1 else f"{term.weight:g}*{term.spec}" for term in terms
+        term.spec if term.weight == 1 else f"{format_value(term.weight)}*{term.spec}"
+        for term in terms
     )
 
 
@@ -179,4 +180,5 @@ def _options(kind: Kind, name: str) -> type[BaseModel]:
         for parameter in signature.parameters.values()
         if parameter.name not in _SUPPLIED and parameter.kind is not parameter.VAR_KEYWORD
     }
-    return create_model(f"{name} options", __config__=ConfigDict(extra="forbid"), **fields)
+    config = ConfigDict(extra="forbid", strict=True)  # true is no number, "4" neither
+    return create_model(f"{name} options", __config__=config, **fields)

@@ -132,7 +132,7 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
         path = Path(name)
         if not path.is_file():
             raise HarnessError(f"there is no grid file {name}")
-        text, origin = path.read_text(), name
+        text, origin = _text(path), name
     elif name in names():
         text, origin = (resources.files("harness") / "grids" / f"{name}.toml").read_text(), name
     else:
@@ -140,6 +140,13 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
             f"unknown grid {name!r}{suggestion(name, names())}. See: harness list grids"
         )
     return parse(text, origin, overrides or {})
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise HarnessError(f"cannot read the grid file {path}: {error}") from None
 
 
 def parse(text: str, origin: str, overrides: dict[str, Any]) -> Grid:
@@ -207,9 +214,10 @@ _MODELS: list[type[BaseModel]] = [Grid, Block, Entry]
 
 def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
     """Return the first validation error as one clear sentence."""
-    # A misspelt key also shows as a missing one: name the misspelling.
-    first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
-    path = ".".join(str(part) for part in first["loc"] if part != "Entry")
+    # A misspelt key also shows as a missing one, and both as no text: name the misspelling.
+    ranks = {"extra_forbidden": 0, "missing": 1}
+    first = min(error.errors(), key=lambda item: ranks.get(item["type"], 2))
+    path = ".".join(str(part) for part in first["loc"] if part not in ("Entry", "str"))
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         valid = sorted({name for model in models for name in model.model_fields})

@@ -1,11 +1,19 @@
 """Makes sure that `losses`, `models` and `datasets` are this harness's own packages."""
 
 import importlib.util
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from harness.errors import HarnessError
 
 PACKAGES = ("losses", "models", "datasets")
+
+
+def _origin(spec: ModuleSpec | None) -> Path | None:
+    if spec is None or spec.origin:
+        return Path(spec.origin).resolve() if spec and spec.origin else None
+    # A folder without __init__.py has no origin, only a place.
+    return next((Path(place).resolve() for place in spec.submodule_search_locations or ()), None)
 
 
 def check() -> None:
@@ -17,7 +25,7 @@ def check() -> None:
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         spec = importlib.util.find_spec(name)
-        origin = Path(spec.origin).resolve() if spec and spec.origin else None
+        origin = _origin(spec)
         if origin is None or origin.parent.parent != home:
             raise HarnessError(
                 f"the import name {name!r} belongs to {origin or 'nothing here'}, not to this "

@@ -8,13 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from harness import grid, plan
+from harness import components, grid, plan
 from harness.errors import HarnessError
 from harness.estimate import Estimate, estimate
 from harness.grid import Grid
 from harness.run import Options, Todo
 from harness.settings import settings
 from harness.specs import parse
+from harness.store import newest
 from harness.terminal import wording
 
 
@@ -70,7 +71,7 @@ def _sized(datasets: list[str], size: int | None) -> list[str]:
         return datasets
     found = []
     for text in datasets:
-        options = dict(parse(text, ("photos", "digits")).options)
+        options = dict(parse(text, components.registry("dataset")).options)
         if "size" not in options:
             body = text[:-1] + "," if text.endswith("]") else f"{text}["
             text = f"{body}size={size}]"
@@ -141,8 +142,9 @@ def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
         item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
         for item in todo.cells
     }
+    current = newest(rows)
     failed = {name: p.failed for name, p in progress.items() if p.state == "failed" and p.failed}
-    final = rows[(rows["stage"] == "final") & (rows["status"] == "diverged")]
+    final = current[(current["stage"] == "final") & (current["status"] == "diverged")]
     diverged = sorted(set(final["cell"]) & set(progress))
     done = sum(p.state == "done" for p in progress.values())
     lines = [

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 
@@ -59,17 +58,16 @@ class Progress:
         return "partial" if self.trials or self.seeds else "missing"
 
 
-def check(cells: list[Cell], data_folder: Path) -> list[Checked]:
-    """Prepare the datasets and check every cell.
+def check(cells: list[Cell], found: dict[str, prepared.Splits]) -> list[Checked]:
+    """Read the datasets into `found`, by spec, and check every cell; nothing is written.
 
     Raises:
         HarnessError: the first cell that cannot run, with what to change.
     """
-    found: dict[str, prepared.Splits] = {}
     checked = []
     for cell in cells:
         if cell.dataset.spec not in found:
-            found[cell.dataset.spec] = prepared.prepare(cell.dataset, data_folder)
+            found[cell.dataset.spec] = prepared.read(cell.dataset)
         checked.append(_check(cell, found[cell.dataset.spec]))
     return checked
 
@@ -150,16 +148,24 @@ def progress(
     cell: Cell, rows: pd.DataFrame, source_digest: str | None = None, data_hash: str | None = None
 ) -> Progress:
     """Judge a cell by all stored rows; without digests nothing is called stale."""
-    own = newest(rows[rows["cell"] == cell.id])
+    every = rows[rows["cell"] == cell.id].sort_values("created", kind="stable")
+    own = newest(every)
     trials = cell.protocol.trials if cell.protocol.tuned else 0
     if own.empty:
         return Progress(0, 0, trials, cell.protocol.seeds, None, None)
     results = own[~own["status"].isin(RETRIED)]
     counts = [int((results["stage"] == stage).sum()) for stage in ("tune", "final")]
-    failures = own[own["status"].isin(RETRIED)]
-    failed = None if failures.empty else _sentence(failures.iloc[-1])
+    failed = _failure(own, every.iloc[-1])
     stale = _stale(own.iloc[-1], source_digest, data_hash)
     return Progress(counts[0], counts[1], trials, cell.protocol.seeds, failed, stale)
+
+
+def _failure(own: pd.DataFrame, last: pd.Series) -> str | None:
+    """Return the newest failure; the last row counts even where a result has its number."""
+    if last["status"] in RETRIED:
+        return _sentence(last)
+    failures = own[own["status"].isin(RETRIED)]
+    return None if failures.empty else _sentence(failures.iloc[-1])
 
 
 def _sentence(row: pd.Series) -> str:

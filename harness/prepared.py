@@ -56,26 +56,52 @@ def prepare(component: Component, folder: Path) -> Splits:
 
     Raises:
         HarnessError: the source is missing or unusable.
+        StoreError: it cannot be kept.
+    """
+    splits = read(component)
+    keep(component, splits, folder)
+    return splits
+
+
+def read(component: Component) -> Splits:
+    """Read the dataset from its source; nothing is written.
+
+    Raises:
+        HarnessError: the source is missing or unusable.
     """
     try:
         images = build_dataset(_with_data_folder(component)).load()
     except ValueError as error:
         raise HarnessError(f"{component.spec}: {error}") from error
-    splits = Splits(**{field.name: getattr(images, field.name) for field in fields(Splits)})
+    return Splits(**{field.name: getattr(images, field.name) for field in fields(Splits)})
+
+
+def keep(component: Component, splits: Splits, folder: Path) -> None:
+    """Keep a dataset in `folder` for other processes to map, unless this very one lies there.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
     place = target(component, folder)
     if stored_hash(place) != splits.data_hash:
         _keep(splits, place)
-    return splits
 
 
 def load(component: Component, folder: Path) -> Splits:
-    """Map the dataset that `prepare` kept in `folder`, or prepare it now."""
+    """Map the dataset that `prepare` kept in `folder`; prepare it first where it is missing."""
     place = target(component, folder)
     try:
-        facts = json.loads((place / "facts.json").read_text())
-        arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in SPLITS}
+        return _map(place)
     except (OSError, ValueError):
-        return prepare(component, folder)
+        shutil.rmtree(place, ignore_errors=True)  # a damaged one would be taken for whole
+        prepare(component, folder)
+    # Not the arrays just read: their strides may differ, and so the bits of a training run.
+    return _map(place)
+
+
+def _map(place: Path) -> Splits:
+    facts = json.loads((place / "facts.json").read_text())
+    arrays = {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in SPLITS}
     return Splits(**arrays, **facts)
 
 
@@ -105,12 +131,14 @@ def stored_hash(place: Path) -> str | None:
 def _keep(splits: Splits, place: Path) -> None:
     """Write to a folder of its own, then rename: readers map a whole set or none."""
     temporary = place.with_name(f"_tmp-{uuid.uuid4().hex}")
-    for name in SPLITS:
-        array = getattr(splits, name)
-        write_atomically(temporary / f"{name}.npy", lambda stream, a=array: np.save(stream, a))  # type: ignore[misc]
-    facts = json.dumps(splits._facts()).encode()
-    write_atomically(temporary / "facts.json", lambda stream: stream.write(facts))
-    shutil.rmtree(place, ignore_errors=True)
-    with contextlib.suppress(OSError):  # another process was faster: its copy is the same
-        temporary.replace(place)
-    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        for name in SPLITS:
+            array = getattr(splits, name)
+            write_atomically(temporary / f"{name}.npy", lambda stream, a=array: np.save(stream, a))  # type: ignore[misc]
+        facts = json.dumps(splits._facts()).encode()
+        write_atomically(temporary / "facts.json", lambda stream: stream.write(facts))
+        shutil.rmtree(place, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another process was faster: its copy is the same
+            temporary.replace(place)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

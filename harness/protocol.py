@@ -7,8 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from harness.metrics import METRICS, PREFIX
 
-Whole = Annotated[int, Field(ge=1)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Strict: `true` is no number, and 10.0 epochs would be another identity than 10.
+Whole = Annotated[int, Field(ge=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 
 class Protocol(BaseModel):
@@ -18,7 +19,7 @@ class Protocol(BaseModel):
 
     epochs: Whole = 20  # full budget of a final model
     tuning_epochs: Whole | None = None  # of a tuning trial; half the full budget
-    batch: Annotated[int, Field(ge=2)] = 64  # batch normalisation needs two images
+    batch: Annotated[int, Field(ge=2, strict=True)] = 64  # batch normalisation needs two images
     lr: Positive = 1e-3
     optimizer: str = "adam"  # adam | adamw | rmsprop | sgd, with options: adam[beta1=0.5]
     schedule: str = "constant"  # constant | step[every=20] | triangular | cosine-tail

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import plan
+from harness import plan, prepared
 from harness.errors import HarnessError, StoreError
 from harness.grid import Cell, Grid, select
 from harness.store import Store, now
@@ -44,13 +44,14 @@ class Todo:
     chosen: list[plan.Checked]
     slots: list[str]
     threads: int
+    splits: dict[str, prepared.Splits]  # by dataset, until a run keeps them on disk
 
 
 Tell = Callable[[str, dict[str, Any]], None]
 
 
 def prepare(grid: Grid, options: Options) -> Todo:
-    """Check the grid against its data and find what is left to do; nothing is written but data.
+    """Check the grid against its data and find what is left to do; nothing is written.
 
     Raises:
         HarnessError: something in the grid cannot run.
@@ -61,18 +62,22 @@ def prepare(grid: Grid, options: Options) -> Todo:
         raise HarnessError(
             f"--keep-models {options.keep_models} is unknown; valid: all, first-seed, none"
         )
+    if options.timeout is not None and not options.timeout > 0:
+        minutes = options.timeout / 60
+        raise HarnessError(f"--timeout {minutes:g} must be more than 0 minutes")
     store = Store(options.results / grid.name)
     cells = grid.cells()
     slots, threads = _slots(options, len(cells))
-    checked = plan.check(select(cells, options.only), options.results / "_data")
     store.check_schema()
+    splits: dict[str, prepared.Splits] = {}
+    checked = plan.check(select(cells, options.only), splits)
     rows = store.rows()
     progress = {
         item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
         for item in checked
     }
     chosen = [c for c in checked if plan.wanted(progress[c.cell.id].state, options.rerun)]
-    return Todo(grid, store, checked, progress, chosen, slots, threads)
+    return Todo(grid, store, checked, progress, chosen, slots, threads, splits)
 
 
 def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
@@ -86,16 +91,25 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
 
     todo.store.prepare()
     with todo.store.lock():
+        _keep_data(todo, options)
         todo.store.write_grid(_description(todo, options))
         chosen = _adopt(todo, options)
         for item in chosen:
-            if options.rerun in ("all", "stale"):
+            if options.rerun == "all" or todo.progress[item.cell.id].state == "stale":
                 todo.store.supersede(item.cell.id)
         _store_unavailable(todo.store, [item for item in chosen if item.missing])
         digests = {item.cell.id: (item.source_digest, item.data_hash) for item in chosen}
         engine = LocalEngine(todo.slots, todo.threads, options.timeout, tell, digests)
         engine.run([_assignment(item.cell, todo, options) for item in chosen if not item.missing])
     return todo.store.rows()
+
+
+def _keep_data(todo: Todo, options: Options) -> None:
+    """Keep the datasets where the cells' processes find them, and let go of them here."""
+    for item in todo.cells:
+        splits = todo.splits.pop(item.cell.dataset.spec, None)
+        if splits is not None:
+            prepared.keep(item.cell.dataset, splits, options.results / "_data")
 
 
 def _assignment(cell: Cell, todo: Todo, options: Options) -> Any:

@@ -1,5 +1,6 @@
 """Optimisers and learning-rate schedules of the protocol."""
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +82,10 @@ def make_schedule(text: str, epochs: int) -> Schedule:
     try:
         schedule = _SCHEDULES[spec.name](**dict(spec.options))
     except TypeError:
-        raise HarnessError(f"schedule {text!r} has an unknown option or a wrong value") from None
+        valid = ", ".join(inspect.signature(_SCHEDULES[spec.name]).parameters) or "none"
+        raise HarnessError(
+            f"schedule {text!r} has an unknown option; its options: {valid}"
+        ) from None
     every = dict(spec.options).get("every", 20)
     if spec.name == "step" and isinstance(every, (int, float)) and every >= epochs:
         raise HarnessError(
@@ -107,8 +111,12 @@ def check_optimizer(text: str) -> None:
                 f"unknown option {key!r} of optimizer {spec.name!r}{suggestion(key, valid)}; "
                 f"its options: {', '.join(valid)}"
             )
-        if isinstance(value, str) or value is None or value < 0:
+        if isinstance(value, str) or value is None or not 0 <= value < math.inf:
             raise HarnessError(f"optimizer {text!r}: {key} = {value!r} must be at least 0")
+        if key in ("beta1", "beta2", "alpha") and value >= 1:
+            raise HarnessError(f"optimizer {text!r}: {key} = {value!r} must be less than 1")
+    if dict(spec.options).get("nesterov") and not dict(spec.options).get("momentum"):
+        raise HarnessError(f"optimizer {text!r}: nesterov needs momentum, as in momentum=0.9")
 
 
 def make_optimizer(text: str, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:

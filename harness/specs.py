@@ -16,6 +16,7 @@ _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
 _SIZED = re.compile(r"(?P<base>[a-z][a-z0-9-]*?)(?P<size>\d+)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _PATHS = ("folder:", "nifti:")
+_SIGNS = r"[\[\],=+*'\"\s]|^$"  # of the grammar: a text with one of them, or none, is quoted
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def parse(text: str, known: Container[str] = ()) -> Spec:
     body, options = _brackets(text.strip())
     for prefix in _PATHS:
         if body.startswith(prefix):
-            path = body[len(prefix) :].strip("\"'")
+            path = body[len(prefix) :]
+            path = path[1:-1] if re.fullmatch(r"(['\"]).*\1", path) else path
             if not path:
                 raise HarnessError(f"the spec {text!r} names no path: write {prefix}PATH")
             return Spec(prefix[:-1], _merge({"path": path}, options, text))
@@ -64,7 +66,8 @@ def format_spec(name: str, options: dict[str, Value]) -> str:
     """Return the canonical text of a component; `parse` reads it back."""
     rest = dict(options)
     if name in ("folder", "nifti"):
-        name = f"{name}:{rest.pop('path')}"
+        path = str(rest.pop("path"))
+        name = f"{name}:{_quoted(path) if path.endswith(']') else path}"
     elif "size" in rest and not name[-1].isdigit():
         name = f"{name}{rest.pop('size')}"
     if not rest:
@@ -76,9 +79,13 @@ def format_value(value: Value) -> str:
     """Return an option's value as the grammar writes it."""
     if value is None or isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str) and (_read(value) != value or re.search(r"[\[\],=+*'\"\s]", value)):
-        return f'"{value}"'
+    if isinstance(value, str) and (_read(value) != value or re.search(_SIGNS, value)):
+        return _quoted(value)
     return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def _quoted(text: str) -> str:
+    return f"'{text}'" if '"' in text else f'"{text}"'
 
 
 def slug(text: str) -> str:
@@ -100,7 +107,7 @@ def _term(part: str, text: str, known: Container[str]) -> tuple[float, Spec]:
 def _brackets(text: str) -> tuple[str, dict[str, Value]]:
     if not text.endswith("]"):
         return text, {}
-    start = text.rfind("[")
+    start = _opening(text)
     if start < 0:
         raise HarnessError(f"the spec {text!r} closes a bracket that it does not open")
     options: dict[str, Value] = {}
@@ -114,6 +121,21 @@ def _brackets(text: str) -> tuple[str, dict[str, Value]]:
     return text[:start].strip(), options
 
 
+def _opening(text: str) -> int:
+    """Return where the last pair of brackets opens; quotes inside brackets hide brackets."""
+    start, depth, quote = -1, 0, ""
+    for position, sign in enumerate(text):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif depth and sign in "\"'":
+            quote = sign
+        elif sign == "[":
+            start, depth = (start if depth else position), depth + 1
+        elif sign == "]" and depth:
+            depth -= 1
+    return -1 if depth else start
+
+
 def _read(text: str) -> Value:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
@@ -121,9 +143,10 @@ def _read(text: str) -> Value:
         return text[1:-1]
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        return value if value == value else text  # NaN is nobody's option
     return text
 
 
@@ -136,7 +159,8 @@ def _split(text: str, separator: str) -> list[str]:
             quote = "" if sign == quote else quote
         elif sign in "\"'":
             quote = sign
-        depth += (sign == "[") - (sign == "]")
+        else:
+            depth += (sign == "[") - (sign == "]")
         spaced = text[position - 1 : position + 2] == f" {separator} "
         if sign == separator and not depth and not quote and (spaced or not is_path):
             if separator == "+" and text[position - 1 : position] in "eE" and _exponent(parts[-1]):

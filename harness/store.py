@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from harness.errors import StoreError
-from harness.schema import SCHEMA_VERSION, arrow_schema, table
+from harness.schema import RETRIED, SCHEMA_VERSION, arrow_schema, table
 
 log = logging.getLogger(__name__)
 
@@ -183,6 +183,8 @@ class Store:
         except FileNotFoundError:
             return None  # set aside by another reader meanwhile
         except (pa.ArrowInvalid, OSError) as error:
+            if getattr(error, "errno", None):  # the system's trouble, not the file's
+                raise StoreError(f"cannot read {path} ({error}): try again") from error
             self._set_aside(path, error)
             return None
         version = (found.schema.metadata or {}).get(b"harness_schema_version", b"none").decode()
@@ -267,11 +269,14 @@ def newest(rows: pd.DataFrame) -> pd.DataFrame:
     """Return one row per (cell, stage, trial, seed), from one source and data state per cell.
 
     Rows of a cell whose source digest or data hash differs from those of its newest row are stale
-    and dropped: a report never mixes them. Within a state the newest row wins.
+    and dropped: a report never mixes them. Within a state the newest row wins, but a failure never
+    hides a result.
     """
     if rows.empty:
         return rows
     ordered = rows.sort_values(["cell", "created"], kind="stable")
     state = ordered[SOURCE].fillna("").agg("|".join, axis=1)
     kept = ordered[state == state.groupby(ordered["cell"]).transform("last")]
-    return kept.drop_duplicates(KEY, keep="last").reset_index(drop=True)
+    is_result = ~kept["status"].isin(RETRIED).to_numpy()
+    ranked = kept.iloc[is_result.argsort(kind="stable")].drop_duplicates(KEY, keep="last")
+    return ranked.sort_values(["cell", "created"], kind="stable").reset_index(drop=True)

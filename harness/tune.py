@@ -13,7 +13,7 @@ import optuna
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from harness.protocol import Protocol
 from harness.seeds import derive
@@ -60,23 +60,28 @@ class Study:
         )
 
     def run(self, attempt: Attempt) -> None:
-        """Run the trials that are missing, in order."""
+        """Run the trials that are missing, in order.
+
+        `attempt` is also asked for those that the journal calls finished, with their own β and
+        pruning: it has their results stored, or a row was lost and it makes them again.
+        """
         for number in range(self.protocol.trials):
             trial = self._trial(number)
-            if trial is None:
+            if isinstance(trial, FrozenTrial):
+                attempt(number, trial.params["beta"], _repeat(trial))
                 continue
             beta = trial.suggest_float("beta", *self.beta_range, log=True)
             outcome = attempt(number, beta, lambda value, step, t=trial: _report(t, value, step))  # type: ignore[misc]
             self._tell(number, outcome)
 
-    def _trial(self, number: int) -> Trial | None:
-        """Return the trial to run under this number, or None when it is finished."""
+    def _trial(self, number: int) -> Trial | FrozenTrial:
+        """Return the trial to run under this number, frozen when it is finished."""
         self.study.sampler = self._sampler(number)
         known = self.study.get_trials(deepcopy=False)
         if number == len(known):
             return self.study.ask()
         if known[number].state.is_finished():
-            return None
+            return known[number]
         log.info("trial %d was left running: it runs again", number)
         return Trial(self.study, known[number]._trial_id)
 
@@ -84,7 +89,8 @@ class Study:
         states = {"ok": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
         state = states.get(outcome.status, TrialState.FAIL)
         value = outcome.value if state is TrialState.COMPLETE else None
-        self.study.tell(number, value, state=state)
+        # A process whose parent was killed may finish this very trial before it ends.
+        self.study.tell(number, value, state=state, skip_if_finished=True)
 
     def _sampler(self, number: int) -> BaseSampler:
         protocol, seed = self.protocol, derive("sampler", self.cell, number) % 2**32
@@ -125,6 +131,12 @@ def best(trials: list[dict[str, Any]], direction: str) -> dict[str, Any] | None:
 def _report(trial: Trial, value: float, step: int) -> bool:
     trial.report(value, step)
     return trial.should_prune()
+
+
+def _repeat(trial: FrozenTrial) -> Callable[[float, int], bool]:
+    """Answer "prune?" as it was answered when the trial ran."""
+    pruned = trial.state is TrialState.PRUNED
+    return lambda value, step: pruned and step == trial.last_step
 
 
 def _pruner(protocol: Protocol) -> optuna.pruners.BasePruner:

@@ -37,8 +37,9 @@ class L1(ReconstructionLoss):
     Source: Zhao et al. 2017.
     """
 
-    # Five times l2's: on 32x32x3 faces that spends the same rate, KL in nats.
-    beta_range = (0.05, 15.0)
+    # Three to five times l2's: on 32x32x3 faces and photographs that spends the same rate, KL in
+    # nats.
+    beta_range = (0.05, 10.0)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
@@ -55,9 +56,9 @@ class CrossEntropy(ReconstructionLoss):
     Welling 2014.
     """
 
-    # Five times l2's: the curvature 1 / (p (1 - p)) is at least four times l2's, and on 32x32x3
-    # faces this spends the same rate, KL in nats.
-    beta_range = (0.05, 15.0)
+    # Three to five times l2's: the curvature 1 / (p (1 - p)) is at least four times l2's, and on
+    # 32x32x3 faces and photographs this spends the same rate, KL in nats.
+    beta_range = (0.05, 10.0)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None

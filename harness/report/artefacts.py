@@ -46,7 +46,7 @@ def load_pictures(store: Store, cell: str, seeds: list[int]) -> tuple[Pictures, 
 def _load(store: Store, cell: str, seed: int) -> Pictures | None:
     path = store.artefact("images", cell, seed, "npz")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             names = archive.files
             content: dict[str, Any] = {name: _viewable(name, archive[name]) for name in names}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile):

@@ -86,7 +86,7 @@ class Group:
 
 def collect(store: Store, grid: dict[str, Any]) -> list[Group]:
     """Return the groups of the stored grid in its order; rows of other cells are left out."""
-    rows = newest(store.rows())
+    rows = _finite(newest(store.rows()))
     by_cell = dict(list(rows.groupby("cell", sort=False))) if len(rows) else {}
     members: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for description in grid.get("cells", []):
@@ -126,8 +126,8 @@ def _cell(
     attempts = rows[rows["stage"] == "final"].sort_values("seed", kind="stable")
     planned = int(description.get("seeds") or 0)
     attempts = attempts[~(attempts["seed"] >= planned)] if planned else attempts
-    finals = _finite(attempts[attempts["status"] == "ok"])
-    tunes = _finite(rows[rows["stage"] == "tune"].sort_values("trial", kind="stable"))
+    finals = attempts[attempts["status"] == "ok"]
+    tunes = rows[rows["stage"] == "tune"].sort_values("trial", kind="stable")
     shown = [] if stale else [int(seed) for seed in finals["seed"]]
     few = len(shown) < SEEDS_FOR_INTERVAL
     cell = str(description["id"])

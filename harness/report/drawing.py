@@ -121,7 +121,7 @@ def short(name: str) -> str:
 
 
 def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
-    """Write SVG, PNG, PDF and CSV; return their paths and the SVG for the page."""
+    """Write SVG, PNG, PDF and CSV; return their paths and the SVG."""
     with style(drawn.name):
         vector = _bytes(drawn.figure, "svg", metadata={"Date": None, "Creator": None})
         vector = vector.replace(f"'{LIGHT}', ".encode(), b"")
@@ -142,7 +142,7 @@ def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
     for suffix, content in written.items():
         paths.append(folder / f"{drawn.name}.{suffix}")
         paths[-1].write_bytes(content)
-    return paths, inline(vector.decode(), drawn)
+    return paths, vector.decode()
 
 
 def _bytes(figure: Figure, kind: str, **options: Any) -> bytes:

@@ -10,14 +10,12 @@ from harness.report.collect import Group
 from harness.report.drawing import DPI, POINTS, WIDE, Drawn, short, style
 from harness.report.pictures import Strips
 
-MOST = 36  # rows drawn
-
 
 def grid_figures(group: Group, strips: Strips | None) -> list[Drawn]:
     """Return the figures of reconstructions and of generated images; none without pictures."""
     if strips is None:
         return []
-    rows = list(strips.cells.items())[:MOST]
+    rows = list(strips.cells.items())
     recon = [("data", strips.inputs), *((label, each.recon) for label, each in rows)]
     samples = [("data", strips.inputs), *((label, each.samples) for label, each in rows)]
     seeds = {label: each.seed for label, each in rows}

@@ -11,11 +11,10 @@ from matplotlib.figure import Figure
 
 from harness.report.artefacts import Spectrum
 from harness.report.collect import Cell, Group
-from harness.report.drawing import WIDE, Drawn, panel, style
+from harness.report.drawing import NARROW, WIDE, Drawn, panel, style
 from harness.report.table import number
 
 ACROSS = 6  # losses side by side before the figure goes on below
-MOST = 36  # losses drawn; the tables have all
 KINDS = {"spectrum_recon": "reconstructed", "spectrum_gen": "generated"}
 
 
@@ -25,7 +24,7 @@ def with_spectra(group: Group) -> list[Cell]:
         cell for cell in group.measured if cell.pictures and len(cell.pictures[0].spectra) == 3
     ]
     shapes = [cell.pictures[0].spectra["spectrum_data"].shape for cell in cells]
-    return [c for c, shape in zip(cells, shapes, strict=True) if shape == shapes[0]][:MOST]
+    return [c for c, shape in zip(cells, shapes, strict=True) if shape == shapes[0]]
 
 
 def difference(cell: Cell, kind: str, seed: int = 0) -> Spectrum:

@@ -50,7 +50,9 @@
     button.type = "button";
     button.className = "open";
     button.setAttribute("aria-expanded", "false");
-    button.append(...link.childNodes);
+    const name = document.createElement("span");
+    name.append(...link.childNodes);
+    button.append(name);
     link.replaceWith(button);
     let opened = null;
     button.addEventListener("click", () => {

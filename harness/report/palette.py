@@ -57,8 +57,8 @@ class Look:
 def looks(losses: Iterable[str]) -> dict[str, Look]:
     """Return the look of every loss.
 
-    A known name keeps its slot in every report; another name gets the slot of its hash and, where
-    that is taken in this report, the next free one. Slots repeat after 32 losses: labels tell.
+    A known name keeps its slot in every report. Another name gets the first free slot from that of
+    its hash on, of those that no known name has and then of all. Slots repeat after 32 losses.
     """
     names = sorted(set(losses))
     slots = {name: KNOWN[name] for name in names if name in KNOWN}
@@ -73,8 +73,9 @@ def _hashed(name: str) -> int:
 
 
 def _free(slot: int, taken: set[int]) -> int:
-    candidates = [(slot + step) % SLOTS for step in range(SLOTS)]
-    return next((each for each in candidates if each not in taken), slot)
+    every = [(slot + step) % SLOTS for step in range(SLOTS)]
+    unknown = [each for each in every if each not in KNOWN.values()]
+    return next((each for each in (*unknown, *every) if each not in taken), slot)
 
 
 def _look(slot: int) -> Look:

@@ -12,7 +12,6 @@ from harness.report.artefacts import Bytes, Pictures
 from harness.report.collect import Group
 
 MOST_ACROSS = 12
-MOST_ROWS = 36
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def affordable(found: Strips, budget: int) -> tuple[int, int]:
     image = int(np.prod(found.inputs.shape[1:])) * 4 // 3
     available = min(len(found.inputs), *(len(each.samples) for each in found.cells.values()))
     # Per loss: reconstructions and samples, and the four images of median and worst.
-    rows = max(1, min(len(found.cells), MOST_ROWS, budget // (6 * image)))
+    rows = max(1, min(len(found.cells), budget // (6 * image)))
     across = (budget // (rows * image) - 4) // 2
     return max(1, min(available, MOST_ACROSS, across)), rows
 

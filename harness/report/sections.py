@@ -6,7 +6,7 @@ from pathlib import Path
 from harness.report.answer import answer
 from harness.report.collect import Group
 from harness.report.details import Detail, detail
-from harness.report.drawing import Drawn, save
+from harness.report.drawing import Drawn, inline, save
 from harness.report.export import to_csv, to_latex, to_markdown
 from harness.report.figures_cost import price_figure, quality_figure
 from harness.report.figures_images import grid_figures
@@ -14,6 +14,7 @@ from harness.report.figures_radial import band_table, radial_figure
 from harness.report.figures_spectra import spectra_figure
 from harness.report.figures_tradeoff import matched_table, tradeoff_figure
 from harness.report.figures_tuning import training_figure, tuning_figure
+from harness.report.leading import leading, remark
 from harness.report.main_table import main_table
 from harness.report.palette import Look
 from harness.report.pictures import Strip, Strips, affordable, extremes, strip, strips
@@ -42,7 +43,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class Shown:
-    """One row of pictures; `shift` tells images apart for the reader."""
+    """One row of pictures; the data has only `recon`."""
 
     label: str
     loss: str
@@ -76,23 +77,16 @@ class Section:
     figures: dict[str, Figure]
     tables: dict[str, Table]
     strips: Strips | None
+    remark: str  # which losses the figures leave out
 
 
 def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) -> Section:
     """Draw and write what belongs to one group; `files` gains the paths written."""
-    found = strips(group)
-    drawn = {
-        "quality": quality_figure(group, looks),
-        "spectra": spectra_figure(group),
-        "radial": radial_figure(group, looks),
-        "tradeoff": tradeoff_figure(group, looks),
-        "tuning": tuning_figure(group, looks),
-        "training": training_figure(group, looks),
-        "price": price_figure(group, looks),
-    }
-    figures = {key: _figure(each, out, files) for key, each in drawn.items() if each is not None}
-    for grid in grid_figures(group, found):
-        _figure(grid, out, files)
+    shown = leading(group)
+    found = strips(shown)
+    figures = _figures(shown, looks, out, files)
+    for grid in grid_figures(shown, found):
+        files += save(grid, out / "figures")[0]
     tables = {
         "matched": matched_table(group),
         "tuning": tuning_table(group),
@@ -107,13 +101,29 @@ def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) 
         figures,
         {key: table for key, table in tables.items() if table is not None},
         found,
+        remark(group, shown),
     )
+
+
+def _figures(
+    shown: Group, looks: dict[str, Look], out: Path, files: list[Path]
+) -> dict[str, Figure]:
+    drawn = {
+        "quality": quality_figure(shown, looks),
+        "spectra": spectra_figure(shown),
+        "radial": radial_figure(shown, looks),
+        "tradeoff": tradeoff_figure(shown, looks),
+        "tuning": tuning_figure(shown, looks),
+        "training": training_figure(shown, looks),
+        "price": price_figure(shown, looks),
+    }
+    return {key: _figure(each, out, files) for key, each in drawn.items() if each is not None}
 
 
 def _figure(drawn: Drawn, out: Path, files: list[Path]) -> Figure:
     paths, svg = save(drawn, out / "figures")
     files += paths
-    return Figure(drawn.name, svg, drawn.alt, drawn.wide)
+    return Figure(drawn.name, inline(svg, drawn), drawn.alt, drawn.wide)
 
 
 def _listing(table: Table, out: Path, files: list[Path]) -> Listing:

@@ -92,6 +92,7 @@ def significant(value: float, digits: int = 2) -> str:
         return MISSING
     if value == 0:
         return "0"
+    value = float(f"{value:.{digits - 1}e}")
     exponent = math.floor(math.log10(abs(value)))
     if not -4 <= exponent <= 5:
         mantissa = value / 10**exponent

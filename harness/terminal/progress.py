@@ -112,20 +112,23 @@ class Reporter(Protocol):
     def __exit__(self, *error: object) -> None: ...
 
 
-def make_board(cells: list[Checked], progress: dict[str, Progress]) -> Board:
-    """Return a board of cells about to run, with what was done before."""
+def make_board(cells: list[Checked], progress: dict[str, Progress], anew: bool = False) -> Board:
+    """Return a board of cells about to run, with what was done before unless all starts anew."""
     names = wording.short_names([item.cell.id for item in cells])
     return Board(
-        {item.cell.id: _view(item, progress[item.cell.id], names[item.cell.id]) for item in cells}
+        {
+            item.cell.id: _view(item, progress[item.cell.id], names[item.cell.id], anew)
+            for item in cells
+        }
     )
 
 
-def _view(item: Checked, before: Progress, name: str) -> CellView:
+def _view(item: Checked, before: Progress, name: str, anew: bool) -> CellView:
     protocol = item.cell.protocol
     view = CellView(name, item.trials, protocol.seeds, 0)
-    if before.state != "stale":
+    if before.state != "stale" and not anew:
         view.trials_done, view.seeds_done = before.trials, before.seeds
-    trials, seeds = item.trials - view.trials_done, protocol.seeds - view.seeds_done
+    trials, seeds = item.trials - view.trials_done, max(0, protocol.seeds - view.seeds_done)
     view.epochs_total = trials * protocol.trial_epochs + seeds * protocol.epochs
     return view
 

@@ -161,7 +161,7 @@ def describe(dataset: str, loss: str, seeds: int, trials: int = 4) -> dict[str, 
         "loss": loss,
         "seeds": seeds,
         "trials": trials,
-        "protocol": {**PROTOCOL, "trials": trials},
+        "protocol": {**PROTOCOL, "trials": trials, "beta": None if trials else 0.1},
     }
 
 
@@ -171,14 +171,15 @@ def hash_of(text: str) -> int:
 
 
 def write_cell(store: Store, cell: dict[str, Any], images: int = 8, side: int = 32) -> None:
-    """Store trials, seeds, scores and pictures of an ok cell."""
+    """Store trials, seeds, scores and (unless `images` is 0) pictures of an ok cell."""
     for trial, beta in enumerate(np.geomspace(0.01, 10, max(cell["trials"], 1))):
         if cell["trials"]:
             store.write(row(cell, "tune", trial, float(beta)))
     for seed in range(cell["seeds"]):
         store.write(row(cell, "final", seed, 0.1))
         write_scores(store, cell, seed)
-        write_pictures(store, cell, seed, images, side)
+        if images:
+            write_pictures(store, cell, seed, images, side)
 
 
 def write_scores(store: Store, cell: dict[str, Any], seed: int) -> None:
@@ -237,19 +238,23 @@ def write_grid(store: Store, cells: list[dict[str, Any]]) -> None:
     )
 
 
-def build(root: Path, *, side: int = 32, images: int = 8) -> Store:
-    """A grid of two groups with every state a cell can be in."""
+def build(root: Path, *, side: int = 32, images: int = 8, full: bool = True) -> Store:
+    """A grid of two groups with every state a cell can be in.
+
+    Unless `full`, the second group has a fixed β, so no trials, and no pictures.
+    """
+    trials = 4 if full else 0
     store = Store(root)
     store.prepare()
     photos = [describe("photos32", loss, 3) for loss in (*CHARACTER, "lpips", r"odd_50%\{x}")]
-    digits = [describe("digits[size=28]", loss, 1) for loss in ("l2", "ce", "ssim", "l1")]
+    digits = [describe("digits[size=28]", loss, 1, trials) for loss in ("l2", "ce", "ssim", "l1")]
     for cell in photos[:5]:
         write_cell(store, cell, images, side)
     _stale(store, photos[5])
     _diverged(store, photos[6])
     _unavailable(store, photos[7])
     for cell in digits[:3]:
-        write_cell(store, cell, images, side)
+        write_cell(store, cell, images if full else 0, side)
     write_grid(store, photos + digits)
     return store
 

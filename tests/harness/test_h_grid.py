@@ -1,0 +1,195 @@
+"""Grids from TOML: keys, overrides, identity and order of cells."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shell import make_cell, make_grid
+
+from harness import grid
+from harness.errors import HarnessError
+from harness.protocol import Protocol
+
+TEXT = """
+title = "T"
+[protocol]
+epochs = 10
+[[block]]
+losses = ["l2", {loss = "ssim", protocol = {batch = 32}}]
+datasets = ["digits16", "digits8"]
+models = ["conv4[width=4]"]
+protocol = {epochs = 20}
+[[block]]
+losses = ["l1"]
+datasets = ["digits16"]
+models = ["conv4[width=4]", "conv4[width=8]"]
+"""
+
+
+def read(text: str, **overrides: Any) -> grid.Grid:
+    return grid.parse(text, "my.toml", overrides)
+
+
+def test_cells_come_in_the_order_of_the_file() -> None:
+    cells = read(TEXT).cells()
+    order = [(c.dataset.spec, c.model.spec, c.loss_spec, c.protocol.epochs) for c in cells]
+    assert order == [
+        ("digits16", "conv4[width=4]", "l2", 20),
+        ("digits16", "conv4[width=4]", "ssim", 20),
+        ("digits8", "conv4[width=4]", "l2", 20),
+        ("digits8", "conv4[width=4]", "ssim", 20),
+        ("digits16", "conv4[width=4]", "l1", 10),
+        ("digits16", "conv4[width=8]", "l1", 10),
+    ]
+    assert [c.protocol.batch for c in cells] == [64, 32, 64, 32, 64, 64]
+    assert read(TEXT).name == "my"
+
+
+def test_the_command_line_wins_over_every_level() -> None:
+    cells = read(TEXT, epochs=5, batch=8).cells()
+    assert {(c.protocol.epochs, c.protocol.batch) for c in cells} == {(5, 8)}
+
+
+def test_a_cell_that_stands_twice_is_one_cell() -> None:
+    cells = make_grid(["l2", "1*l2", "l1", {"loss": "l2", "protocol": {"seeds": 9}}]).cells()
+    assert [c.loss_spec for c in cells] == ["l2", "l1"]
+
+
+def test_identity_is_stable() -> None:
+    """A change here retrains every stored cell: it must be meant."""
+    assert make_cell().id == "digits16-conv4-mlp16-width4-l2-07a1f2bf"
+
+
+def test_identity_follows_what_decides_the_numbers_and_nothing_else() -> None:
+    base = make_cell().id
+    assert make_cell(seeds=7).id == base
+    assert make_grid(["l2"], name="other").cells()[0].id == base
+    assert make_grid(["1.0*l2"]).cells()[0].id == base
+    assert make_cell(tuning_epochs=2).id == base  # the default, written out
+    assert make_cell(objective="frd_gen").id == base
+    different = [
+        make_cell("l1"), make_cell("2*l2"), make_cell(epochs=5), make_cell(batch=8),
+        make_cell(trials=4), make_cell(beta=1.0), make_cell(objective="psnr"),
+        make_cell(select_on="test"), make_cell(precision="bfloat16"), make_cell(limit=63),
+        make_cell(beta_range=[0.1, 1.0]), make_cell(pruner="median"),
+    ]  # fmt: skip
+    assert len({cell.id for cell in different} | {base}) == len(different) + 1
+
+
+def test_tuning_keys_are_no_part_of_a_fixed_beta() -> None:
+    assert make_cell(beta=1.0, trials=3).id == make_cell(beta=1.0, trials=9, pruner="median").id
+
+
+def test_long_ids_stay_short_enough_for_file_names() -> None:
+    loss = " + ".join(["ssim[window=7,sigma=1.25]", "0.001*l1", "l2", "3*ce", "7*sigma"] * 3)
+    assert len(make_cell(loss).id) == 109
+
+
+def test_a_cell_survives_its_stored_description() -> None:
+    cell = make_cell("ssim + 2*l1", beta_range=[0.1, 1.0])
+    assert grid.Cell.model_validate(cell.describe()["resolved"]) == cell
+    assert cell.describe()["trials"] == 3
+    assert make_cell(beta=1.0).describe()["trials"] == 0
+
+
+def block(losses: str) -> str:
+    return f"[[block]]\n{losses}\ndatasets = ['digits']\nmodels = ['conv4']"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a = ", "my.toml is not valid TOML"),
+        ("titel = 'x'", "my.toml: unknown key 'titel' (did you mean 'title'?)"),
+        ("title = 'x'", "my.toml: the key 'block' is missing"),
+        ("block = []", "my.toml: block = [] is invalid"),
+        ("[[block]]\nlosses = ['l2']\nmodels = ['m']", "the key 'block.0.datasets' is missing"),
+        (block("loses = ['l2']"), "unknown key 'loses' (did you mean 'losses'?)"),
+        (block("losses = []"), "block.0.losses = [] is invalid"),
+        (block("losses = [{los = 'l2'}]"), "unknown key 'los' (did you mean 'loss'?)"),
+        (block("losses = [{protocol = {}}]"), "the key 'block.0.losses.0.loss' is missing"),
+        (block("losses = [3]"), "block.0.losses.0 = 3 is invalid"),
+        ("name = '../x'\n" + block("losses = ['l2']"), "name = '../x' is invalid"),
+    ],
+)
+def test_one_sentence_for_a_wrong_grid(text: str, message: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        read(text)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"epoch": 3}, "protocol: unknown key 'epoch' (did you mean 'epochs'?)"),
+        ({"epochs": 0}, "epochs = 0 is invalid: input should be greater than or equal to 1"),
+        ({"epochs": 10.0}, "epochs = 10.0 is invalid: input should be a valid integer"),
+        ({"trials": True}, "trials = True is invalid"),
+        ({"batch": 1}, "batch = 1 is invalid"),
+        ({"lr": "fast"}, "lr = 'fast' is invalid"),
+        ({"lr": float("nan")}, "lr = nan is invalid"),
+        ({"beta": 0.0}, "beta = 0.0 is invalid: input should be greater than 0"),
+        ({"beta_range": [1.0, 0.1]}, "beta_range = [1, 0.1] is not rising: write [small"),
+        ({"beta_range": [0.1, 0.1]}, "is not rising"),
+        ({"beta_range": [-1.0, 0.1]}, "= -1.0 is invalid"),
+        ({"beta_range": [0.1]}, "beta_range"),
+        ({"epochs": 4, "tuning_epochs": 5}, "tuning_epochs = 5 is more than epochs = 4"),
+        ({"features": "resnet"}, "features = 'resnet' is invalid"),
+        ({"objective": "sharp"}, "unknown objective 'sharp'; metrics:"),
+        (
+            {"objective": "fid_gen"},
+            "objective 'fid_gen' needs features = 'inception', but features",
+        ),
+    ],
+)
+def test_one_sentence_for_a_wrong_protocol(keys: dict[str, Any], message: str) -> None:
+    with pytest.raises(HarnessError) as caught:
+        grid.make_protocol(keys)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_protocol_defaults_follow_other_keys() -> None:
+    assert Protocol(epochs=9).trial_epochs == 4
+    assert Protocol(epochs=1).trial_epochs == 1
+    assert Protocol(features="inception").objective == "fid_gen"
+    assert Protocol(features="squeezenet").objective == "fsd_gen"
+    assert (Protocol(objective="psnr").direction, Protocol().direction) == ("maximize", "minimize")
+    assert [Protocol(trials=n).first_trials for n in (1, 3, 6, 8, 9)] == [1, 3, 3, 4, 5]
+
+
+def test_only_selects_by_glob_or_part() -> None:
+    cells = make_grid(["l2", "l1", "ssim"]).cells()
+    assert grid.select(cells, None) == cells
+    assert [c.loss_spec for c in grid.select(cells, "*-l[12]-*")] == ["l2", "l1"]
+    assert [c.loss_spec for c in grid.select(cells, "ssim")] == ["ssim"]
+    with pytest.raises(HarnessError, match=r"--only 'zz' matches none of the 3 cells, such as dig"):
+        grid.select(cells, "zz")
+
+
+def test_loads_by_name_or_file(tmp_path: Path) -> None:
+    assert grid.load("smoke").name == "smoke"
+    path = tmp_path / "mine.toml"
+    path.write_text(TEXT)
+    assert grid.load(str(path)).name == "mine"
+    assert {c.protocol.trials for c in grid.load("smoke", {"trials": 1}).cells()} == {1}
+
+
+@pytest.mark.parametrize("name", grid.names())
+def test_every_grid_of_the_package_can_be_read(name: str) -> None:
+    found = grid.load(name)
+    assert found.name == name
+    assert found.title
+    assert found.cells()
+
+
+def test_one_sentence_for_a_grid_that_cannot_be_loaded(tmp_path: Path) -> None:
+    with pytest.raises(HarnessError, match=r"unknown grid 'smok' \(did you mean 'smoke'\?\)"):
+        grid.load("smok")
+    with pytest.raises(HarnessError, match=r"there is no grid file none\.toml"):
+        grid.load("none.toml")
+    path = tmp_path / "latin.toml"
+    path.write_bytes("title = 'é'".encode("latin-1"))
+    with pytest.raises(HarnessError, match=r"cannot read the grid file .*latin\.toml: 'utf-8'"):
+        grid.load(str(path))

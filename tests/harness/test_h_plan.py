@@ -1,0 +1,399 @@
+"""Checks before a run, the state of cells, what a run takes, and grids made of options."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from shell import DATA, DIGEST, make_cell, make_grid, make_row
+
+from harness import components, estimate, launch, plan, prepared, run
+from harness.errors import HarnessError
+from harness.grid import Cell
+from harness.plan import Checked, Progress
+from harness.store import Store
+
+
+@pytest.fixture(scope="module")
+def splits() -> prepared.Splits:
+    return prepared.read(components.resolve("dataset", "digits16"))
+
+
+@pytest.fixture
+def check(splits: prepared.Splits) -> Any:
+    """Check one cell on digits that were read once."""
+    return lambda cell: plan.check([cell], {cell.dataset.spec: splits})[0]
+
+
+def test_a_checked_cell_knows_its_data_and_model(check: Any, splits: prepared.Splits) -> None:
+    found = check(make_cell("3*l2"))
+    model = components.build_model(found.cell.model, (1, 16, 16), 4)
+    assert found.image_shape == (1, 16, 16)
+    assert found.images == (64, 64, 64)
+    assert found.data_hash == splits.data_hash
+    assert found.parameters == sum(p.numel() for p in model.parameters())
+    assert found.beta_range == (0.03, 9.0)
+    assert (found.trials, found.missing) == (3, None)
+    assert check(make_cell(beta_range=[0.5, 2.0])).beta_range == (0.5, 2.0)
+    assert check(make_cell(beta=1.0)).beta_range is None
+    assert check(make_cell(beta=1.0)).trials == 0
+    assert check(make_cell(limit=5000)).images == (1078, 359, 360)
+
+
+def test_checking_reads_each_dataset_once(
+    splits: prepared.Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(prepared, "read", lambda dataset: asked.append(dataset.spec) or splits)
+    found: dict[str, prepared.Splits] = {}
+    plan.check(make_grid(["l2", "l1"]).cells(), found)
+    assert asked == list(found) == ["digits16"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"batch": 65},
+            "batch = 65 is larger than the training split of 64 images: lower batch or",
+        ),
+        ({"limit": 1, "batch": 2}, "batch = 2 is larger than the training split of 1"),
+        ({"schedule": "step[every=4]"}, "never starts"),
+        ({"optimizer": "adam[b=1]"}, "unknown option 'b' of optimizer 'adam'"),
+        ({"schedule": "stepp"}, "unknown schedule 'stepp' (did you mean 'step'?)"),
+    ],
+)
+def test_one_sentence_for_a_cell_that_cannot_run(
+    check: Any, keys: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(HarnessError) as caught:
+        check(make_cell(**keys))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def of_shape(splits: prepared.Splits, side: int, count: int = 64) -> prepared.Splits:
+    images = np.zeros((count, 1, side, side), np.uint8)
+    return replace(splits, train=images, validation=images, test=images)
+
+
+def test_images_that_model_or_ssim_cannot_take_are_refused(splits: prepared.Splits) -> None:
+    cell = make_cell()
+    with pytest.raises(HarnessError, match=r"conv4\[mlp=16,width=4\]: .*20.*divisible by 16"):
+        plan.check([cell], {"digits16": of_shape(splits, 20)})
+    with pytest.raises(HarnessError, match="images of 8×8 are too small for SSIM's window"):
+        plan.check([cell], {"digits16": of_shape(splits, 8)})
+    tiny = replace(of_shape(splits, 16), test=np.zeros((1, 1, 16, 16), np.uint8))
+    with pytest.raises(HarnessError, match="64 validation and 1 test images, at least 2"):
+        plan.check([cell], {"digits16": tiny})
+
+
+def test_a_loss_that_never_starts_is_refused(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from losses.pointwise import L2
+
+    monkeypatch.setattr(L2, "starts_at", 4.0)
+    with pytest.raises(HarnessError, match="part begins at epoch 4, the budget has 4: raise epo"):
+        check(make_cell())
+    assert check(make_cell(epochs=5)).missing is None
+
+
+def test_missing_weights_make_a_cell_unavailable(
+    check: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HARNESS_WEIGHTS", str(tmp_path))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    found = check(make_cell(features="inception"))
+    assert found.missing == "the weights of features 'inception' are not on this machine"
+    (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"")
+    assert check(make_cell(features="inception")).missing is None
+
+
+def test_the_state_of_a_cell_follows_from_its_rows() -> None:
+    cell = make_cell()  # three trials, two seeds
+
+    def state(*rows: dict[str, Any], of: Cell = cell) -> Progress:
+        absent = {"trial": np.nan, "seed": np.nan}
+        frame = pd.DataFrame([absent | row | {"created": f"{k}"} for k, row in enumerate(rows)])
+        return plan.progress(of, frame, DIGEST, DATA)
+
+    empty = pd.DataFrame(columns=["cell", "created"])
+    assert plan.progress(cell, empty).state == "missing"
+    trials = [make_row(cell, "tune", k) for k in range(3)]
+    seeds = [make_row(cell, "final", k) for k in range(2)]
+    assert state(*trials).state == "partial"
+    assert state(*trials, *seeds).state == "done"
+    assert state(*trials, *seeds, of=make_cell(seeds=3)).state == "partial"
+    assert state(*trials, *seeds, of=make_cell(seeds=1)).state == "done"
+    diverged = make_row(cell, "final", 1, status="diverged")
+    assert state(*trials, seeds[0], diverged).state == "done"
+    failed = state(*trials, seeds[0], make_row(cell, "final", 1, status="failed", cause="why"))
+    assert (failed.state, failed.failed) == ("failed", "failed in final 1: why")
+    stale = state(*trials, make_row(cell, "final", 0, source_digest="2"))
+    assert stale.stale == "the source that computes its numbers changed since"
+    both = state(make_row(cell, "final", 0, source_digest="2", data_hash="2"))
+    assert both.stale == "the source that computes its numbers and its data changed since"
+    assert state(make_row(make_cell("l1"), "tune", 0)).state == "missing"
+
+
+def test_what_a_rerun_takes() -> None:
+    wanted = {
+        rerun: [
+            s for s in ("missing", "partial", "failed", "stale", "done") if plan.wanted(s, rerun)
+        ]
+        for rerun in plan.RERUN
+    }
+    assert wanted == {
+        "missing": ["missing", "partial"],
+        "failed": ["missing", "partial", "failed"],
+        "stale": ["missing", "partial", "stale"],
+        "all": ["missing", "partial", "failed", "stale", "done"],
+    }
+
+
+# --- what a run does with cells that others trained -------------------------------------------
+
+
+def ready(tmp_path: Path, check: Any, name: str, cell: Cell, rerun: str = "missing") -> run.Todo:
+    """A run's list of one cell, its state taken from the rows stored."""
+    store, found = Store(tmp_path / name), check(cell)
+    store.prepare()
+    progress = plan.progress(cell, store.rows(), found.source_digest, found.data_hash)
+    chosen = [found] if plan.wanted(progress.state, rerun) else []
+    grid = make_grid([cell.loss_spec], name=name)
+    return run.Todo(grid, store, [found], {cell.id: progress}, chosen, ["cpu"], 1, {})
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in for the engine: note the cells it was given."""
+    from harness.engines import local
+
+    ran: list[str] = []
+
+    class Noted:
+        def __init__(self, *rest: object) -> None: ...
+
+        def run(self, assignments: list[Any]) -> None:
+            ran.extend(item.cell.id for item in assignments)
+
+    monkeypatch.setattr(local, "LocalEngine", Noted)
+    return ran
+
+
+def store_rows(store: Store, found: Checked, seeds: int = 2, **columns: Any) -> None:
+    state = {"source_digest": found.source_digest, "data_hash": found.data_hash}
+    places = [("tune", k) for k in range(3)] + [("final", k) for k in range(seeds)]
+    for stage, number in places:
+        store.write(make_row(found.cell, stage, number, **(state | columns)))
+
+
+def test_a_cell_of_another_grid_is_adopted_not_trained(
+    tmp_path: Path, check: Any, engine: list[str]
+) -> None:
+    cell = make_cell()
+    first = ready(tmp_path, check, "first", cell)
+    store_rows(first.store, first.cells[0])
+    second = ready(tmp_path, check, "second", cell)
+    rows = run.execute(second, run.Options(tmp_path), lambda name, event: None)
+    assert engine == []
+    assert len(rows) == 5
+    third = ready(tmp_path, check, "third", make_cell(seeds=3))
+    rows = run.execute(third, run.Options(tmp_path), lambda name, event: None)
+    assert engine == [cell.id]  # one more seed is left to train
+    assert len(rows) == 5
+
+
+@pytest.mark.parametrize("columns", [{"source_digest": "old"}, {"status": "failed", "cause": "x"}])
+def test_stale_or_failed_cells_are_not_adopted(
+    tmp_path: Path, check: Any, engine: list[str], columns: dict[str, Any]
+) -> None:
+    first = ready(tmp_path, check, "first", make_cell())
+    store_rows(first.store, first.cells[0], **columns)
+    second = ready(tmp_path, check, "second", make_cell())
+    assert run.execute(second, run.Options(tmp_path), lambda name, event: None).empty
+    assert len(engine) == 1
+
+
+def test_a_grid_of_another_schema_is_passed_over(
+    tmp_path: Path, check: Any, engine: list[str]
+) -> None:
+    first = ready(tmp_path, check, "first", make_cell())
+    store_rows(first.store, first.cells[0])
+    (first.store.root / "_schema.json").write_text('{"schema_version": 99}')
+    second = ready(tmp_path, check, "second", make_cell())
+    run.execute(second, run.Options(tmp_path), lambda name, event: None)
+    assert len(engine) == 1
+
+
+@pytest.mark.parametrize(
+    ("rerun", "columns", "left"),
+    [("all", {}, 0), ("stale", {"source_digest": "old"}, 0), ("stale", {}, 4), ("failed", {}, 4)],
+)
+def test_a_rerun_sets_aside_what_it_replaces_and_no_more(
+    tmp_path: Path, check: Any, engine: list[str], rerun: str, columns: dict[str, Any], left: int
+) -> None:
+    todo = ready(tmp_path, check, "g", make_cell())
+    store_rows(todo.store, todo.cells[0], seeds=1, **columns)
+    todo = ready(tmp_path, check, "g", make_cell(), rerun)
+    rows = run.execute(todo, run.Options(tmp_path, rerun=rerun), lambda name, event: None)
+    assert engine == [make_cell().id]
+    assert len(rows) == left
+
+
+def test_an_unavailable_cell_is_a_row_not_a_run(
+    tmp_path: Path, check: Any, engine: list[str]
+) -> None:
+    todo = ready(tmp_path, check, "g", make_cell())
+    missing = replace(todo.cells[0], missing="no weights")
+    todo = replace(todo, cells=[missing], chosen=[missing])
+    options = run.Options(tmp_path)
+    rows = run.execute(todo, options, lambda name, event: None)
+    assert rows[["status", "cause", "stage", "trial"]].values.tolist() == [
+        ["unavailable", "no weights", "tune", 0]
+    ]
+    assert engine == []
+    summary = launch.summarise(todo, rows, options)
+    assert summary.exit_code == 1
+    assert summary.failed == {missing.cell.id: "unavailable in tune 0: no weights"}
+
+
+# --- what a run takes -------------------------------------------------------------------------
+
+
+def stored_speed(checked: Checked, speed: float, **columns: Any) -> pd.DataFrame:
+    row = make_row(checked.cell, "tune", 0, device="cpu", images_per_second=speed)
+    return pd.DataFrame([row | columns])
+
+
+def test_the_estimate_from_stored_rows_is_arithmetic(
+    check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "_timed_speed", lambda *rest: pytest.fail("timed"))
+    found = check(make_cell(epochs=4, tuning_epochs=2, trials=3, seeds=2))
+    rows = stored_speed(found, 100.0)
+    # training: (3·2 + 2·4)·64 images; scoring: 3·64 validation and 2·(64 + 64)
+    seconds = 1.0 + (14 * 64 + 3 * 64 + 2 * 128) / 100
+    assert estimate.estimate([found], rows, ["cpu"], 1).seconds == pytest.approx(seconds)
+    three = estimate.estimate([found] * 3, rows, ["cpu"] * 2, 1)
+    assert three.seconds == pytest.approx(1.5 * seconds)
+    assert estimate.estimate([found], rows, ["cpu"] * 2, 1).seconds == pytest.approx(seconds)
+    assert three.memory_mib == pytest.approx(2 * estimate.memory_mib(found))
+    assert three.speeds == {found.cell.id: 100.0}
+    assert estimate.estimate([], rows, ["cpu"], 1) == estimate.Estimate(0.0, 0.0, {})
+
+
+def test_the_estimate_without_rows_is_timed_once_for_like_cells(
+    check: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timed: list[str] = []
+    monkeypatch.setattr(
+        estimate, "_timed_speed", lambda item, device, threads: timed.append(device) or 50.0
+    )
+    cells = [check(make_cell("l2")), check(make_cell("l1"))]
+    unlike = stored_speed(cells[0], 100.0, device="cuda:0")
+    assert set(estimate.estimate(cells, unlike, ["cpu"], 1).speeds.values()) == {50.0}
+    assert timed == ["cpu"]
+
+
+def test_timing_steps_gives_a_speed_and_leaves_the_threads(check: Any) -> None:
+    before = torch.get_num_threads()
+    assert estimate._timed_speed(check(make_cell()), "cpu", before) > 0
+    assert torch.get_num_threads() == before
+
+
+def test_memory_grows_with_the_batch_and_the_weights(check: Any) -> None:
+    small, large = check(make_cell(batch=16)), check(make_cell(batch=32))
+    activations = estimate.memory_mib(large) - estimate.memory_mib(small)
+    # the output of every layer for one image: convolution, norm and activation of each block
+    down = 3 * (4 * 64 + 8 * 16 + 16 * 4 + 32 * 1)
+    up = 3 * (32 * 4 + 16 * 16 + 8 * 64 + 4 * 256)
+    linear = (16 + 16 + 8) + (16 + 16 + 32) + 2 * 32  # two perceptrons, flatten and unflatten
+    outputs = down + linear + up + 256  # and the last convolution
+    assert activations == pytest.approx(16 * 2 * 4 * outputs / 2**20)
+    fixed = (16 * small.parameters + 3 * 64 * 256) / 2**20
+    assert estimate.memory_mib(small) == pytest.approx(450 + activations + fixed)
+
+
+# --- the command line's grids and summaries ---------------------------------------------------
+
+
+def axes(**given: Any) -> launch.Axes:
+    return launch.Axes(**({"datasets": [], "models": [], "losses": [], "size": None} | given))
+
+
+def test_a_grid_made_of_options() -> None:
+    found = launch.make_grid(None, "quick", axes(losses=["l2", "l1"]), {"trials": 2}, [])
+    cells = found.cells()
+    assert found.name == "quick"
+    assert [(c.dataset.spec, c.model.spec, c.loss_spec) for c in cells] == [
+        ("photos32", "conv4", "l2"),
+        ("photos32", "conv4", "l1"),
+    ]
+    assert {(c.protocol.seeds, c.protocol.trials) for c in cells} == {(1, 2)}
+
+
+def test_options_replace_the_axes_and_keys_of_a_grid(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        "protocol = {epochs = 8, trials = 3}\n[[block]]\nlosses = ['l2', 'l1']\n"
+        "datasets = ['photos', 'digits[size=16]']\nmodels = ['conv4']\n"
+    )
+    given = {"trials": None, "seeds": 4, "epochs": None}
+    pairs = ["lr=0.5", "schedule=step[every=3]", "beta_range=[0.1, 1]", "precision = 'bfloat16'"]
+    found = launch.make_grid(str(path), "x", axes(losses=["3*l2"], size=48), given, pairs)
+    cells = found.cells()
+    assert [(c.dataset.spec, c.loss_spec) for c in cells] == [
+        ("photos48", "3*l2"),
+        ("digits16", "3*l2"),
+    ]
+    keys = cells[0].protocol
+    assert (keys.seeds, keys.trials, keys.lr, keys.precision) == (4, 3, 0.5, "bfloat16")
+    assert (keys.schedule, keys.beta_range) == ("step[every=3]", (0.1, 1.0))
+
+
+@pytest.mark.parametrize(
+    ("text", "sized"),
+    [
+        ("photos", "photos[size=48]"),
+        ("photos32", "photos32"),
+        ("photos[seed=1]", "photos[seed=1,size=48]"),
+        ("folder:a b", "folder:a b[size=48]"),
+        ("folder:x[size=8]", "folder:x[size=8]"),
+    ],
+)
+def test_a_size_is_added_where_there_is_none(text: str, sized: str) -> None:
+    block = launch.make_grid(None, "q", axes(losses=["l2"], datasets=[text], size=48), {}, []).block
+    assert block[0].datasets == [sized]
+
+
+def test_one_sentence_for_options_that_make_no_grid() -> None:
+    with pytest.raises(HarnessError, match="nothing to run: give --grid NAME or --loss NAME"):
+        launch.make_grid(None, "quick", axes(), {}, [])
+    with pytest.raises(HarnessError, match="--set 'lr' is not KEY=VALUE"):
+        launch.make_grid("smoke", "x", axes(), {}, ["lr"])
+    with pytest.raises(HarnessError, match="unknown key 'rate'"):
+        launch.make_grid("smoke", "x", axes(), {}, ["rate=1"]).cells()
+
+
+def test_the_summary_counts_what_stands(tmp_path: Path, check: Any) -> None:
+    todo = ready(tmp_path, check, "g", make_cell())
+    found = todo.cells[0]
+    # it diverged with an older source, and no longer does
+    todo.store.write(make_row(found.cell, "final", 0, status="diverged", source_digest="old"))
+    store_rows(todo.store, found)
+    other = run.Options(tmp_path)
+    summary = launch.summarise(todo, todo.store.rows(), other)
+    assert (summary.done, summary.cells, summary.diverged, summary.exit_code) == (1, 1, [], 0)
+    assert summary.lines[-1] == f"next: harness report --grid g --results {tmp_path}"
+    assert '"done": 1' in summary.as_json()
+    todo.store.write(
+        make_row(
+            found.cell, "final", 1, status="diverged",
+            source_digest=found.source_digest, data_hash=found.data_hash,
+        )
+    )  # fmt: skip
+    diverged = launch.summarise(todo, todo.store.rows(), other)
+    assert (diverged.diverged, diverged.exit_code) == ([found.cell.id], 0)

@@ -1,0 +1,152 @@
+"""From rows to groups: states, staleness, labels; and from groups to sentences."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import synthetic
+
+from harness.report.advantage import home, optimised, terms
+from harness.report.answer import answer
+from harness.report.collect import Group, collect
+from harness.report.palette import HUES, KNOWN, SLOTS, looks
+from harness.store import Store
+
+Make = Callable[..., Group]
+
+
+def one(tmp_path: Path, loss: str = "l2", seeds: int = 3) -> tuple[Store, dict]:
+    """A store whose grid has one cell and no rows."""
+    store = Store(tmp_path / "one")
+    cell = synthetic.describe("photos32", loss, seeds)
+    synthetic.write_grid(store, [cell])
+    return store, cell
+
+
+def state(store: Store) -> str:
+    """The state of the only cell."""
+    return collect(store, store.grid())[0].cells[0].state
+
+
+def test_groups_keep_the_grids_order(groups: list[Group]) -> None:
+    assert groups[0].title == "photos32 with conv4"
+    assert groups[1].title == "digits[size=28] with conv4"
+    assert [group.slug for group in groups] == ["photos32-conv4", "digits-size-28-conv4"]
+
+
+def test_states(tmp_path: Path) -> None:
+    store, cell = one(tmp_path)
+    assert state(store) == "not run"
+    store.write(synthetic.row(cell, "tune", 0, 0.01))
+    store.write(synthetic.row(cell, "tune", 1, 0.1) | {"status": "diverged"})
+    assert state(store) == "not run: 2 trials only"
+    store.write(synthetic.row(cell, "tune", 2, 1.0) | {"status": "out_of_memory"})
+    assert state(store) == "diverged 1/3, out of memory 1/3 in tuning"
+    store.write(synthetic.row(cell, "final", 0, 0.1))
+    assert state(store) == "2/3 not run"
+    store.write(synthetic.row(cell, "final", 1, 0.1) | {"status": "failed", "cause": "a bug"})
+    store.write(synthetic.row(cell, "final", 2, 0.1) | {"status": "timeout"})
+    assert state(store) == "failed 1/3, timed out 1/3"
+    found = collect(store, store.grid())[0].cells[0]
+    assert "seed 1: failed: a bug" in found.causes
+    assert found.measured and not found.whole
+
+
+def test_unavailable_in_tuning_is_unavailable(tmp_path: Path) -> None:
+    store, cell = one(tmp_path)
+    row = synthetic.row(cell, "tune", 0, 0.1)
+    store.write(row | {"status": "unavailable", "cause": "no weights"})
+    assert state(store) == "unavailable"
+
+
+def test_seeds_beyond_the_grids_are_left_out(tmp_path: Path) -> None:
+    store, cell = one(tmp_path, seeds=1)
+    for seed in range(3):
+        store.write(synthetic.row(cell, "final", seed, 0.1))
+    assert len(collect(store, store.grid())[0].cells[0].finals) == 1
+
+
+@pytest.mark.parametrize(
+    ("older", "stale"),
+    [
+        ({"source_digest": "eeeeeeee-bbbbbbbb"}, True),
+        ({"data_hash": "other"}, True),
+        ({"source_digest": "aaaaaaaa-cccccccc"}, False),  # only its own loss's source differs
+        ({"source_digest": None, "data_hash": None}, False),
+    ],
+)
+def test_staleness(tmp_path: Path, older: dict, stale: bool) -> None:
+    store = Store(tmp_path / "two")
+    cells = [synthetic.describe("photos32", loss, 1) for loss in ("l2", "l1")]
+    synthetic.write_grid(store, cells)
+    store.write(synthetic.row(cells[0], "final", 0, 0.1, created="2025-01-01", **older))
+    store.write(synthetic.row(cells[1], "final", 0, 0.1))
+    l2, l1 = collect(store, store.grid())[0].cells
+    assert (l2.stale, l1.stale) == (stale, False)
+    assert l2.measured is not stale
+
+
+def test_one_loss_twice_is_told_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "twice")
+    cells = [synthetic.describe("photos32", "l2", 1) for _ in range(2)]
+    cells[1]["id"] += "-again111"
+    synthetic.write_grid(store, cells)
+    labels = [cell.label for cell in collect(store, store.grid())[0].cells]
+    assert len(set(labels)) == 2
+    assert all(label.startswith("l2 (") for label in labels)
+
+
+def test_answer_names_the_best_with_its_doubt(groups: list[Group]) -> None:
+    text = " ".join(answer(groups[0]))
+    assert "`ssim` has the best FRD gen.: 0.1505" in text
+    assert "3 seeds, the 95 % interval of the difference excludes 0" in text
+    assert "`ssim` costs 1.31× a step of `l2`." in text
+    assert "Diverged 1/3: `blur`." in text
+    assert "Stale: `ffl`." in text
+    alone = " ".join(answer(groups[1]))
+    assert "with 1 seed that lead cannot be tested" in alone
+
+
+def test_answer_calls_ties_ties(made: Make) -> None:
+    group = made(
+        {"loss": "l2", "frd_gen": [0.20, 0.22, 0.21]},
+        {"loss": "l1", "frd_gen": [0.21, 0.21, 0.21]},
+        {"loss": "ce", "frd_gen": [0.90, 0.91, 0.92]},
+    )
+    text = answer(group)[0]
+    assert "`l2` and `l1` are tied best on FRD gen." in text
+    assert "`ce`" not in text.split(".")[0]
+
+
+def test_answer_says_who_does_not_beat_the_mean_image(made: Make) -> None:
+    group = made({"loss": "l2", "psnr": [13.0]}, {"loss": "l1", "psnr": [19.0]})
+    assert "`l2` does no better on PSNR than predicting the mean image (13.87)" in answer(group)[1]
+
+
+def test_answer_without_a_finite_objective(made: Make) -> None:
+    group = made({"loss": "l2", "frd_gen": [math.nan]}, {"loss": "l1", "frd_gen": [math.nan]})
+    assert "no loss has a finite FRD gen." in answer(group)[0]
+
+
+def test_terms_and_advantages() -> None:
+    assert terms("l2 + 50*ffl[alpha=1,patch=2]") == ["l2", "ffl"]
+    assert home("l2 + 3*lpips[net=vgg]", "lpips")
+    assert not home("l2", "lpips")
+    assert optimised("ssim", "ssim") and not optimised("ssim", "psnr")
+
+
+def test_colours_are_stable_and_distinct() -> None:
+    few = looks(["ssim", "plugin_a", "l2"])
+    many = looks(["l2", "ssim", "plugin_a", *KNOWN])
+    assert few["l2"] == many["l2"] == looks(["l2"])["l2"]
+    assert few["plugin_a"] == many["plugin_a"]
+    full = looks([*KNOWN, *(f"plugin_{i}" for i in range(SLOTS - len(KNOWN)))])
+    assert len(set(full.values())) == SLOTS
+    assert {look.colour for look in full.values()} == set(HUES)
+    assert len(looks([f"plugin_{i}" for i in range(300)])) == 300
+
+
+def test_colours_do_not_depend_on_order() -> None:
+    names = [f"plugin_{i}" for i in range(20)]
+    assert looks(names) == looks(reversed(names))

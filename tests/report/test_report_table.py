@@ -1,0 +1,227 @@
+"""The main table: right numbers, bold only where right, failures as words."""
+
+import csv
+import math
+from collections.abc import Callable
+
+import pytest
+
+from harness.report.collect import Group
+from harness.report.export import latex_escape, to_csv, to_latex, to_markdown
+from harness.report.main_table import main_table
+from harness.report.measures import measures
+from harness.report.table import Column, Entry, Row, Table, number, significant
+
+Make = Callable[..., Group]
+
+
+def cell_of(table: Table, loss: str, key: str) -> Entry:
+    """The entry of a loss under a column."""
+    index = [column.key for column in table.columns].index(key)
+    return next(row for row in table.rows if row.label == loss).entries[index]
+
+
+def bold(table: Table, key: str) -> list[str]:
+    """The losses printed bold in a column."""
+    rows = [row for row in table.rows if row.loss and row.entries]
+    return [row.label for row in rows if cell_of(table, row.label, key).bold]
+
+
+def test_numbers_spread_and_bold(made: Make) -> None:
+    table = main_table(
+        made(
+            {"loss": "l2", "psnr": [20.0, 21.0, 22.0], "frd_gen": [0.3, 0.31, 0.32]},
+            {"loss": "ssim", "psnr": [18.0, 18.1, 18.2], "frd_gen": [0.1, 0.11, 0.12]},
+        )
+    )
+    assert cell_of(table, "l2", "psnr").text == "21.00"
+    assert cell_of(table, "l2", "psnr").spread == "1.00"
+    assert cell_of(table, "l2", "seeds").text == "3/3"
+    assert cell_of(table, "l2", "beta").text == "0.10"
+    assert bold(table, "psnr") == ["l2"]
+    assert bold(table, "frd_gen") == ["ssim"]
+    assert bold(table, "kl") == []  # neither end is better
+
+
+def test_floor_row_comes_first_and_is_never_bold(groups: list[Group]) -> None:
+    table = main_table(groups[0])
+    assert table.rows[0].label == "mean image (floor)"
+    assert cell_of(table, "mean image (floor)", "psnr").text == "13.87"
+    assert cell_of(table, "mean image (floor)", "frd_gen").text == ""
+    assert not any(entry.bold for entry in table.rows[0].entries)
+
+
+def test_states_are_words(groups: list[Group]) -> None:
+    rows = {row.label: row for row in main_table(groups[0]).rows}
+    assert rows["ffl"].statement == "stale"
+    assert rows["lpips"].statement == "unavailable"
+    assert rows[r"odd_50%\{x}"].statement == "not run"
+    assert rows["blur"].badge == "diverged 1/3"
+    assert rows["blur"].marks == "§"
+    assert not rows["ffl"].entries  # a stale number is never shown
+
+
+def test_survivors_are_not_ranked(groups: list[Group], made: Make) -> None:
+    table = main_table(groups[0])
+    assert cell_of(table, "blur", "seeds").text == "2/3"
+    assert not any("blur" in bold(table, column.key) for column in table.columns)
+    assert cell_of(table, "blur", "beta").marks == "†"
+    assert any(note.startswith("†") for note in table.notes)
+    assert any(note.startswith("§") for note in table.notes)
+
+
+def test_rows_follow_the_grid(groups: list[Group]) -> None:
+    labels = [row.label for row in main_table(groups[0]).rows]
+    assert labels[1:6] == ["l2", "l1", "ce", "ssim", "sigma"]
+
+
+def test_one_seed_says_that_distances_were_not_tested(groups: list[Group]) -> None:
+    table = main_table(groups[1])
+    assert "One seed per loss" in table.caption
+    assert any("not a test" in note for note in table.notes)
+    assert cell_of(table, "l2", "psnr").spread
+    assert cell_of(table, "l2", "frd_gen").spread == ""
+
+
+def test_two_signatures_never_share_a_column(made: Make) -> None:
+    group = made(
+        {"loss": "l2", "psnr": [20.0], "psnr_signature": ["psnr|8bit|v1"]},
+        {"loss": "l1", "psnr": [25.0], "psnr_signature": ["psnr|float|v1"]},
+    )
+    found = [each for each in measures(group) if each.metric == "psnr"]
+    assert [each.detail for each in found] == ["8bit", "float"]
+    table = main_table(group)
+    columns = [index for index, column in enumerate(table.columns) if column.key == "psnr"]
+    l2, l1 = (row.entries for row in table.rows[1:])
+    assert [l2[index].text for index in columns] == ["20.00", "—"]
+    assert [l1[index].text for index in columns] == ["—", "25.00"]
+    assert not any(entries[index].bold for entries in (l2, l1) for index in columns)
+
+
+def test_not_finite_prints_as_a_dash_with_a_note(made: Make) -> None:
+    group = made(
+        {"loss": "l2", "frd_gen": [math.nan]},
+        {"loss": "l1", "frd_gen": [math.inf]},
+        {"loss": "ce", "frd_gen": [0.2]},
+    )
+    table = main_table(group)
+    assert [cell_of(table, loss, "frd_gen").text for loss in ("l2", "l1", "ce")] == [
+        "—",
+        "—",
+        "0.2000",
+    ]
+    assert any("FRD gen. of l2, FRD gen. of l1" in note for note in table.notes)
+
+
+def test_time_is_over_l2_or_absolute_without_it(made: Make) -> None:
+    with_l2 = main_table(
+        made(
+            {"loss": "l2", "images_per_second": [500.0]},
+            {"loss": "ssim", "images_per_second": [250.0]},
+        )
+    )
+    assert cell_of(with_l2, "ssim", "step_time").text == "2.00"
+
+
+def test_time_without_l2_is_absolute(made: Make) -> None:
+    table = main_table(made({"loss": "ssim", "images_per_second": [250.0]}))
+    assert cell_of(table, "ssim", "seconds_per_1000").text == "4.00"
+
+
+def test_batch_coupling_is_marked(made: Make) -> None:
+    group = made({"loss": "ffl", "psnr": [20.0]}, {"loss": "l2", "psnr": [20.0]})
+    rows = {row.label: row for row in main_table(group).rows}
+    assert (rows["ffl"].marks, rows["l2"].marks) == ("‡", "")
+
+
+def test_home_advantage_is_shaded(made: Make) -> None:
+    group = made({"loss": "squeeze", "fsd_gen": [1.0]}, {"loss": "l2", "fsd_gen": [2.0]})
+    table = main_table(group)
+    assert cell_of(table, "squeeze", "fsd_gen").shaded
+    assert not cell_of(table, "l2", "fsd_gen").shaded
+    assert r"\textit{1.00}" in to_latex(table)
+
+
+SMALL = Table(
+    "a-b",
+    "Title & co",
+    "Caption with β and 50 %.",
+    (
+        Column("psnr", "PSNR", "dB", "maximize"),
+        Column("kl", "KL", "nats"),
+        Column("t", "T", text=True),
+    ),
+    (
+        Row("a_b|c", (Entry("−1.5", -1.5, "0.1", 0.1, bold=True), Entry("2", 2), Entry("x"))),
+        Row("gone", (), "gone", statement="diverged 2/5"),
+    ),
+    ("A note.",),
+)
+
+
+def test_markdown() -> None:
+    lines = to_markdown(SMALL).splitlines()
+    assert "| Loss | PSNR (dB) ↑ | KL (nats) | T |" in lines
+    assert "| :-- | --: | --: | :-- |" in lines
+    assert r"| a_b\|c | **−1.5** ± 0.1 | 2 | x |" in lines
+    assert "| gone | *diverged 2/5* |  |  |" in lines
+    assert "- A note." in lines
+
+
+def test_latex_is_escaped_and_balanced() -> None:
+    text = to_latex(SMALL)
+    assert r"a\_b\textbar{}c & \textbf{$-$1.5}{\tiny\,$\pm$\,0.1} & 2 & x \\" in text
+    assert r"gone & \multicolumn{3}{l}{diverged 2/5} \\" in text
+    assert r"Caption with $\beta$ and 50 \%." in text
+    assert r"\begin{tabular}{@{}lrrl@{}}" in text
+    for rule in (r"\toprule", r"\midrule", r"\bottomrule"):
+        assert text.count(rule) == 1
+    plain = text.replace(r"\{", "").replace(r"\}", "")
+    assert plain.count("{") == plain.count("}")
+
+
+def test_every_latex_row_has_as_many_cells(groups: list[Group]) -> None:
+    table = main_table(groups[0])
+    text = to_latex(table)
+    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    for line in body:
+        if "multicolumn" not in line:
+            assert line.replace(r"\&", "").count("&") == len(table.columns), line
+    assert text.isascii()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (r"\{x}_%", r"\textbackslash{}\{x\}\_\%"),
+        ("β ↑ ↓ σ ±", r"$\beta$ $\uparrow$ $\downarrow$ $\sigma$ $\pm$"),
+        ("a~b^c&d#e$", r"a\textasciitilde{}b\textasciicircum{}c\&d\#e\$"),
+    ],
+)
+def test_latex_escape(text: str, expected: str) -> None:
+    assert latex_escape(text) == expected
+
+
+def test_csv_has_full_precision() -> None:
+    rows = list(csv.DictReader(to_csv(SMALL).splitlines()))
+    assert rows[0]["psnr"] == "-1.5"
+    assert rows[0]["psnr_spread"] == "0.1"
+    assert rows[0]["psnr_best"] == "yes"
+    assert rows[0]["t"] == "x"
+    assert (rows[1]["loss"], rows[1]["status"], rows[1]["psnr"]) == ("gone", "diverged 2/5", "")
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "expected"),
+    [(1234.56, 1, "1\u202f234.6"), (-0.001, 2, "0.00"), (-2.5, 1, "−2.5"), (math.inf, 2, "—")],
+)
+def test_number(value: float, decimals: int, expected: str) -> None:
+    assert number(value, decimals) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(0.0123, "0.012"), (0.42, "0.42"), (17.3, "17"), (3.3e-7, "3.3e−7"), (0, "0")],
+)
+def test_significant(value: float, expected: str) -> None:
+    assert significant(value) == expected
