@@ -245,6 +245,10 @@ def _unavailable(error: Exception) -> bool:
 def _status(error: Exception) -> str:
     if _unavailable(error):
         return "unavailable"
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "out of memory" in str(error):
+    # Where a CPU has no more memory, torch raises a plain RuntimeError: its text must do.
+    texts = ("out of memory", "can't allocate memory")
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
+        text in str(error) for text in texts
+    ):
         return "out_of_memory"
     return "failed"

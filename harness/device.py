@@ -102,6 +102,11 @@ def free_memory_mib() -> float:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable"):
                 return int(line.split()[1]) / 1024
+    return total_memory_mib()
+
+
+def total_memory_mib() -> float:
+    """Return the memory of this machine, whoever uses it now."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MIB
 
 

@@ -4,19 +4,21 @@ import shlex
 import sys
 import tomllib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from harness import components, grid, plan
 from harness.errors import HarnessError
-from harness.estimate import Estimate, estimate
 from harness.grid import Grid
 from harness.run import Options, Todo
 from harness.settings import settings
 from harness.specs import parse
 from harness.store import newest
 from harness.terminal import wording
+
+if TYPE_CHECKING:
+    from harness.estimate import Estimate
 
 
 @dataclass(frozen=True)
@@ -100,13 +102,15 @@ def in_ci() -> bool:
     return settings().ci
 
 
-def expect(todo: Todo) -> Estimate:
+def expect(todo: Todo) -> "Estimate":
     """Estimate the run of the chosen cells."""
+    from harness.estimate import estimate  # imports torch: a misspelt grid is refused before
+
     runnable = [item for item in todo.chosen if not item.missing]
     return estimate(runnable, todo.store.rows(), todo.slots, todo.threads)
 
 
-def cost(expected: Estimate) -> str:
+def cost(expected: "Estimate") -> str:
     """Return the estimate in words."""
     memory = wording.size(expected.memory_mib * 2**20)
     return f"about {wording.duration(expected.seconds)} and {memory} of memory; nothing was run"

@@ -9,7 +9,7 @@ import torch
 from harness import __version__, artefacts, evaluate, prepared, weights
 from harness import device as devices
 from harness.errors import HarnessError
-from harness.grid import Cell
+from harness.grid import Cell, make_protocol
 from harness.protocol import Protocol
 from harness.schema import plain
 from harness.store import Store, newest
@@ -39,6 +39,11 @@ def rescore(
     if not kept:
         raise HarnessError(
             f"no stored model in {store.root} matches {only!r}: run with --keep-models all"
+        )
+    if features in weights.FILES and weights.find(features) is None:
+        raise HarnessError(
+            f"the weights of features {features!r} are not on this machine: put "
+            f"{weights.FILES[features][0]} into the folder named by HARNESS_WEIGHTS"
         )
     for row, path in kept:
         new = _score(store, row, path, device, features)
@@ -80,7 +85,7 @@ def _protocol(cell: Cell, features: str | None) -> Protocol:
     if features is None or features == cell.protocol.features:
         return cell.protocol
     keys = cell.protocol.model_dump() | {"features": features, "objective": None}
-    return Protocol.model_validate(keys)
+    return make_protocol(keys)
 
 
 def _merged(row: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:

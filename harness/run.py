@@ -140,7 +140,7 @@ def _slots(options: Options, cells: int) -> tuple[list[str], int]:
     if found[0].startswith("cuda"):
         jobs = options.jobs or len(found)
         return [found[k % len(found)] for k in range(jobs)], max(1, cores // jobs)
-    room = max(1, int(device.free_memory_mib() // PROCESS_MIB))
+    room = max(1, int(device.total_memory_mib() // PROCESS_MIB))
     jobs = options.jobs or max(1, min(cores, cells, room))
     return ["cpu"] * jobs, max(1, cores // jobs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
@@ -9,6 +10,9 @@ from typing import Any, TypedDict
 from torch import Generator, Tensor, nn
 
 from losses.options import InvalidOption
+
+# Images of 3x32x32, for which `beta_range` is stated.
+REFERENCE_VALUES = 3 * 32 * 32
 
 Hook = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 """`(recon, target, latent, generated) -> loss`, images in [0, 1], latent `(B, Z)`."""
@@ -47,7 +51,8 @@ class ReconstructionLoss(nn.Module):
     off under `eval()`; whoever made the generator saves its state.
 
     Class attributes, set on the instance where options decide them:
-      beta_range: the weights of the KL divergence worth trying, both ends useful.
+      beta_range: the weights of the KL divergence worth trying for images of 3x32x32, both ends
+        useful; on the instance it is scaled with C*H*W, as the energies are.
       density: whether the energy is a negative log-likelihood in nats, constants included.
       batch_coupled: whether an image's energy depends on the rest of its batch.
       requires: names of the pretrained weights it needs, keys of `self.weights`.
@@ -88,6 +93,11 @@ class ReconstructionLoss(nn.Module):
     ) -> None:
         super().__init__()
         self.image_shape = None if image_shape is None else _checked_shape(image_shape)
+        if self.image_shape is not None:
+            # The variance that a latent unit explains, and with it the weight at which coding it
+            # pays, grows with the number of values that it is summed over (Lucas et al. 2019).
+            scale = math.prod(self.image_shape) / REFERENCE_VALUES
+            self.beta_range = (scale * self.beta_range[0], scale * self.beta_range[1])
         self.latent_size = latent_size
         self.generator = generator
         self.weights = dict(weights or {})

@@ -31,7 +31,7 @@ def names(cells: Sequence[Cell]) -> str:
     quoted = [f"`{cell.label}`" for cell in cells]
     if len(quoted) > SHOWN:
         return f"{', '.join(quoted[:SHOWN])} and {len(quoted) - SHOWN} more"
-    return " and ".join(filter(None, [", ".join(quoted[:-1]), quoted[-1]]))
+    return _listed(quoted)
 
 
 def value(cell: Cell, metric: str) -> str:
@@ -84,17 +84,25 @@ def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:
 
 
 def _cost(group: Group, ranking: Ranking) -> str:
-    """What the winners, or without them all losses, cost over the reference."""
+    """What the winners cost over the reference; what the others cost where it won alone."""
     reference = group.cell(REFERENCE)
-    if reference is None:
-        return ""
-    shown = [cell for cell in ranking.winners or group.measured if cell is not reference]
-    ratios = {cell.label: step_ratio(cell, reference) for cell in shown[:SHOWN]}
-    parts = [f"`{name}` costs {_times(r.mean)}" for name, r in ratios.items() if r.known]
-    if not parts:
-        return ""
-    last = f" a step of `{REFERENCE}`."
-    return (" and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))) + last
+    others = [cell for cell in ranking.winners if cell is not reference]
+    shown = others or [cell for cell in group.measured if cell is not reference]
+    ratios = {cell.label: step_ratio(cell, reference).mean for cell in shown}
+    ratios = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
+    doubt = " (one timing each)" if all(len(cell.finals) == 1 for cell in shown) else ""
+    if len(ratios) > (SHOWN if others else 1):
+        low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+        return (
+            f"A step costs from {_times(ratios[low])} (`{low}`) to {_times(ratios[high])} "
+            f"(`{high}`) that of `{REFERENCE}`{doubt}."
+        )
+    parts = [f"`{name}` costs {_times(ratio)}" for name, ratio in ratios.items()]
+    return f"{_listed(parts)} a step of `{REFERENCE}`{doubt}." if parts else ""
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
 def _times(ratio: float) -> str:
@@ -103,15 +111,15 @@ def _times(ratio: float) -> str:
 
 def _per_image(group: Group) -> str:
     """The best on the pixel metrics, in one sentence."""
-    parts = []
+    wins: dict[str, list[str]] = {}
     for metric in ("psnr", "ssim"):
         ranking = rank(group.measured, metric)
         if ranking.best is None or metric == group.objective:
             continue
         verb = "is best" if len(ranking.winners) == 1 else "are tied best"
-        parts.append(
-            f"{names(ranking.winners)} {verb} on {label(metric)} ({value(ranking.best, metric)})"
-        )
+        score = f"on {label(metric)} ({value(ranking.best, metric)})"
+        wins.setdefault(f"{names(ranking.winners)} {verb}", []).append(score)
+    parts = [f"{who} {' and '.join(scores)}" for who, scores in wins.items()]
     return f"{'; '.join(parts)}." if parts else ""
 
 

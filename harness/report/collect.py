@@ -124,7 +124,7 @@ def _cell(
     store: Store, description: dict[str, Any], label: str, rows: pd.DataFrame, *, stale: bool
 ) -> Cell:
     attempts = rows[rows["stage"] == "final"].sort_values("seed", kind="stable")
-    planned = int(description.get("seeds") or 0)
+    planned, trials = (int(description.get(key) or 0) for key in ("seeds", "trials"))
     attempts = attempts[~(attempts["seed"] >= planned)] if planned else attempts
     finals = attempts[attempts["status"] == "ok"]
     tunes = rows[rows["stage"] == "tune"].sort_values("trial", kind="stable")
@@ -138,12 +138,12 @@ def _cell(
         loss=str(description["loss"]),
         label=label,
         seeds=planned,
-        trials=int(description.get("trials") or 0),
+        trials=trials,
         protocol=dict(description.get("protocol") or {}),
         finals=finals,
         tunes=tunes,
         attempts=attempts,
-        state="stale" if stale else describe(attempts, tunes, planned),
+        state="stale" if stale else describe(attempts, tunes, planned, trials),
         causes=causes_of(attempts, tunes),
         stale=stale,
         scores=load_scores(store, cell, shown) if few else None,

@@ -1,6 +1,5 @@
 """Rate against distortion and against generation distance, every trial a point."""
 
-import itertools
 import math
 
 import numpy as np
@@ -11,7 +10,7 @@ from matplotlib.figure import Figure
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.drawing import INK, WIDE, Drawn, log_axis, panel, style
-from harness.report.figures_tuning import metric_label, panel_height, trials
+from harness.report.figures_tuning import best_index, metric_label, panel_height, trials
 from harness.report.labels import Label, end_labels, room
 from harness.report.palette import Look
 from harness.report.table import Column, Entry, Row, Table, number
@@ -87,36 +86,38 @@ def _scales(axes: Axes, found: list[tuple[Cell, pd.DataFrame]], metric: str) -> 
 def matched_table(group: Group) -> Table | None:
     """Return each loss's scores at one common rate, interpolated between its trials.
 
-    The rate is the geometric middle of the interval that the most losses cover; scores are linear
-    in log KL between neighbouring trials, never extrapolated. None with fewer than two losses.
+    Scores are linear in log KL between neighbouring trials, never extrapolated. None with fewer
+    than two losses.
     """
     found = [(cell, rows[rows["kl"] > 0].sort_values("kl")) for cell, rows in trials(group)]
     found = [(cell, rows) for cell, rows in found if len(rows) > 1]
     if len(found) < 2:
         return None
-    rate = common_rate([(rows["kl"].iloc[0], rows["kl"].iloc[-1]) for _, rows in found])
-    metrics = [m for m in dict.fromkeys(("psnr", "ssim", group.objective)) if m in METRICS]
-    rows = [
-        Row(cell.label, tuple(_at(each, m, rate) for m in metrics), cell.loss)
-        for cell, each in found
-    ]
-    columns = [Column(m, METRICS[m].label, METRICS[m].unit, METRICS[m].direction) for m in metrics]
+    rate = common_rate(
+        [(rows["kl"].iloc[0], rows["kl"].iloc[-1]) for _, rows in found],
+        [float(rows["kl"][best_index(rows, group.objective)]) for _, rows in found],
+    )
+    metrics = list(dict.fromkeys(("psnr", "ssim", group.objective)))
+    entries = [tuple(_at(rows, metric, rate) for metric in metrics) for _, rows in found]
+    known = [METRICS[metric] for metric in metrics]
     return Table(
         f"{group.slug}-rate-matched",
         f"{group.title} at one rate",
         f"Scores at KL = {number(rate, 1)} nats, interpolated in log KL between the trials of each "
         "loss (validation split, tuning budget); — where its trials do not reach that rate. "
         "One training per trial: no interval, not ranked.",
-        tuple(columns),
-        tuple(rows),
+        tuple(Column(m.name, m.label, m.unit, m.direction) for m in known),
+        tuple(
+            Row(cell.label, each, cell.loss) for (cell, _), each in zip(found, entries, strict=True)
+        ),
     )
 
 
-def common_rate(ranges: list[tuple[float, float]]) -> float:
-    """Return the geometric middle of the interval that lies in the most ranges."""
-    edges = sorted({edge for each in ranges for edge in each})
-    middles = [math.sqrt(a * b) for a, b in itertools.pairwise(edges)] or edges
-    return max(middles, key=lambda rate: sum(low <= rate <= high for low, high in ranges))
+def common_rate(ranges: list[tuple[float, float]], tuned: list[float]) -> float:
+    """Return the rate of a tuned trial that lies in the most ranges, the middle one of equals."""
+    covered = {rate: sum(low <= rate <= high for low, high in ranges) for rate in tuned}
+    best = sorted(rate for rate, count in covered.items() if count == max(covered.values()))
+    return best[len(best) // 2]
 
 
 def _at(rows: pd.DataFrame, metric: str, rate: float) -> Entry:

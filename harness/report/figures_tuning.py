@@ -75,7 +75,7 @@ def _beta_curve(axes: Axes, rows: pd.DataFrame, metric: str, look: Look) -> None
         linewidth=0.9,
         markeredgewidth=0,
     )
-    best = rows.loc[_best_index(rows, metric)]
+    best = rows.loc[best_index(rows, metric)]
     axes.plot(
         best["beta"],
         best[metric],
@@ -87,7 +87,8 @@ def _beta_curve(axes: Axes, rows: pd.DataFrame, metric: str, look: Look) -> None
     )
 
 
-def _best_index(rows: pd.DataFrame, metric: str) -> int:
+def best_index(rows: pd.DataFrame, metric: str) -> int:
+    """Return the index label of the best trial."""
     values = rows[metric]
     up = METRICS[metric].direction == "maximize"
     return int(values.idxmax() if up else values.idxmin())
@@ -154,6 +155,8 @@ def training_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         for axes in (energy, kl):
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if data["kl"].min() > 0 and data["kl"].max() > 20 * data["kl"].min():
+            log_axis(kl, "y")
         end_labels(kl, [end for end in ends if math.isfinite(end.y)])
     alt = f"Reconstruction energy and KL per training epoch of {len(labels)} losses, {group.title}."
     return Drawn(name, figure, alt, data)

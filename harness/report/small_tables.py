@@ -9,7 +9,7 @@ from harness.report.collect import Cell, Group
 from harness.report.estimates import estimate
 from harness.report.figures_tuning import best_of
 from harness.report.main_table import REFERENCE, beta_entry, cost_entries
-from harness.report.table import Column, Entry, Row, Table, number, significant
+from harness.report.table import Column, Entry, Row, Table, number, plural, significant
 
 
 def tuning_table(group: Group) -> Table | None:
@@ -108,10 +108,12 @@ def _hardware(group: Group) -> str:
     kinds = finals[keys].drop_duplicates()
     names = [
         f"{row.device_name or 'unknown device'}, {row.precision or 'unknown precision'}"
-        + ("" if pd.isna(row.threads) else f", {int(row.threads)} threads")
+        + ("" if pd.isna(row.threads) else f", {plural(int(row.threads), 'thread')}")
         for row in kinds.itertuples()
     ]
     warning = "" if len(names) == 1 else " Ratios are taken only on equal hardware."
+    if finals.groupby("cell").size().max() == 1:
+        warning += " One timing each: whatever else the machine did is in it."
     return f"Training throughput of the final models on {'; '.join(names)}.{warning}"
 
 

@@ -12,10 +12,10 @@ WORDS = {
 }
 
 
-def describe(attempts: pd.DataFrame, tunes: pd.DataFrame, planned: int) -> str:
+def describe(attempts: pd.DataFrame, tunes: pd.DataFrame, planned: int, trials: int) -> str:
     """Return "" when all planned seeds are ok, else words such as `diverged 2/5, 1/5 not run`."""
     if attempts.empty:
-        return _before_finals(tunes)
+        return _before_finals(tunes, max(trials, len(tunes)))
     if (attempts["status"] == "unavailable").all():
         return "unavailable"
     total = max(planned, len(attempts))
@@ -28,7 +28,7 @@ def _counted(counts: "pd.Series[int]", total: int) -> list[str]:
     return [f"{word} {counts[name]}/{total}" for name, word in WORDS.items() if name in counts]
 
 
-def _before_finals(tunes: pd.DataFrame) -> str:
+def _before_finals(tunes: pd.DataFrame, trials: int) -> str:
     """The state of a cell whose tuning has not led to a final model."""
     if tunes.empty:
         return "not run"
@@ -38,7 +38,7 @@ def _before_finals(tunes: pd.DataFrame) -> str:
     stopped = [name for name in ("failed", "out_of_memory", "timeout") if name in counts]
     if stopped or "ok" not in counts:
         return f"{', '.join(_counted(counts, len(tunes)))} in tuning"
-    return f"not run: {len(tunes)} trial{'s' if len(tunes) > 1 else ''} only"
+    return f"only tuned ({len(tunes)}/{trials} trials)"
 
 
 def causes_of(attempts: pd.DataFrame, tunes: pd.DataFrame) -> tuple[str, ...]:

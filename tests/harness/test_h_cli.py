@@ -14,10 +14,11 @@ import pytest
 import torch
 from shell import make_cell, make_grid, make_row
 
-from harness import __main__, estimate, inventory
+from harness import __main__, estimate, inventory, plan
 from harness.engines import forkserver, local
 from harness.grid import Cell
 from harness.store import Store
+from losses.pointwise import L2
 
 
 @dataclass(frozen=True)
@@ -194,6 +195,19 @@ def test_two_runs_on_one_folder(harness: Harness, tmp_path: Path) -> None:
     assert harness("run", *QUICK, *SMALL).code == 0
 
 
+def test_an_interrupt_before_the_first_cell(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*rest: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(plan, "check", interrupt)
+    found = harness("run", *QUICK, *SMALL)
+    assert found.code == 130
+    assert "Traceback" not in found.err
+    assert listing(tmp_path) == {}
+
+
 def test_a_run_keeps_the_data_that_its_cells_need(harness: Harness, tmp_path: Path) -> None:
     assert harness("run", *QUICK, *SMALL).code == 0
     kept = [path.name for path in (tmp_path / "results" / "_data").glob("*/*")]
@@ -204,7 +218,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(harness: Harness, tmp_pat
     found = harness("run", *QUICK, *SMALL, "--loss", "l1", "-n")
     assert found.code == 0
     assert "2 cells" in found.out
-    assert "0.01 … 3" in found.out
+    assert "{:g} … {:g}".format(*L2.beta_range) in found.out
     assert "nothing was run" in found.out
     as_json = harness("run", *QUICK, *SMALL, "-n", "--json")
     [record] = json.loads(as_json.out)
@@ -332,12 +346,13 @@ def test_help_and_lists_import_no_torch(tmp_path: Path) -> None:
         "import sys\n"
         "from harness.__main__ import main\n"
         "for arguments in (['--help'], ['run', '--help'], ['list', 'losses'], ['list', 'models'],\n"
-        "                  ['list', 'datasets'], ['list', 'grids'], ['list', 'metrics']):\n"
+        "                  ['list', 'datasets'], ['list', 'grids'], ['list', 'metrics'],\n"
+        "                  ['run', '-n', '--grid', 'smok']):\n"
         "    sys.argv = ['harness', *arguments]\n"
         "    try:\n"
         "        main()\n"
         "    except SystemExit as ended:\n"
-        "        assert not ended.code, arguments\n"
+        "        assert (ended.code or 0) == 2 * ('smok' in arguments), arguments\n"
         "    heavy = {'torch', 'optuna', 'matplotlib', 'scipy'} & set(sys.modules)\n"
         "    assert not heavy, (arguments, heavy)\n"
         "    if arguments[-1] == '--help':\n"
@@ -349,6 +364,8 @@ def test_help_and_lists_import_no_torch(tmp_path: Path) -> None:
     )
     assert found.returncode == 0, found.stderr
     assert "Which reconstruction loss should I train" in found.stdout
+    assert found.stderr.startswith("error: unknown grid 'smok' (did you mean 'smoke'?)")
+    assert found.stderr.count("\n") == 1
 
 
 def test_help_is_there_at_once(tmp_path: Path) -> None:

@@ -94,15 +94,15 @@ def test_a_cell_is_found_by_a_part_of_its_id_that_is_its_own(store: Store, tmp_p
 
 
 def test_the_newest_grid_is_taken(store: Store, tmp_path: Path) -> None:
-    older = Store(tmp_path / "older")
+    older = Store(tmp_path / "early")
     older.prepare()
-    older.write_grid({"name": "older", "cells": []})
+    older.write_grid({"name": "early", "cells": []})
     os.utime(older.root / "_grid.json", (0, 0))
-    assert inventory.grids_stored(tmp_path) == ["g", "older"]
+    assert inventory.grids_stored(tmp_path) == ["g", "early"]
     assert inventory.store_of(tmp_path, None).name == "g"
-    assert inventory.store_of(tmp_path, "older").name == "older"
-    with pytest.raises(HarnessError, match=r"no results of a grid 'oldr' .*'older'\?\); stored: g"):
-        inventory.store_of(tmp_path, "oldr")
+    assert inventory.store_of(tmp_path, "early").name == "early"
+    with pytest.raises(HarnessError, match=r"no results of a grid 'erly' .*'early'\?\); stored: g"):
+        inventory.store_of(tmp_path, "erly")
     with pytest.raises(HarnessError, match="start with 'harness run --grid smoke'"):
         inventory.store_of(tmp_path / "none", None)
 

@@ -15,6 +15,7 @@ from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.plan import Checked, Progress
 from harness.store import Store
+from losses.pointwise import L2
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_a_checked_cell_knows_its_data_and_model(check: Any, splits: prepared.Sp
     assert found.images == (64, 64, 64)
     assert found.data_hash == splits.data_hash
     assert found.parameters == sum(p.numel() for p in model.parameters())
-    assert found.beta_range == (0.03, 9.0)
+    assert found.beta_range == tuple(3 * bound for bound in L2.beta_range)
     assert (found.trials, found.missing) == (3, None)
     assert check(make_cell(beta_range=[0.5, 2.0])).beta_range == (0.5, 2.0)
     assert check(make_cell(beta=1.0)).beta_range is None
@@ -47,7 +48,12 @@ def test_checking_reads_each_dataset_once(
     splits: prepared.Splits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []
-    monkeypatch.setattr(prepared, "read", lambda dataset: asked.append(dataset.spec) or splits)
+
+    def read(dataset: components.Component) -> prepared.Splits:
+        asked.append(dataset.spec)
+        return splits
+
+    monkeypatch.setattr(prepared, "read", read)
     found: dict[str, prepared.Splits] = {}
     plan.check(make_grid(["l2", "l1"]).cells(), found)
     assert asked == list(found) == ["digits16"]
@@ -92,8 +98,6 @@ def test_images_that_model_or_ssim_cannot_take_are_refused(splits: prepared.Spli
 
 
 def test_a_loss_that_never_starts_is_refused(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from losses.pointwise import L2
-
     monkeypatch.setattr(L2, "starts_at", 4.0)
     with pytest.raises(HarnessError, match="part begins at epoch 4, the budget has 4: raise epo"):
         check(make_cell())
@@ -289,9 +293,12 @@ def test_the_estimate_without_rows_is_timed_once_for_like_cells(
     check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     timed: list[str] = []
-    monkeypatch.setattr(
-        estimate, "_timed_speed", lambda item, device, threads: timed.append(device) or 50.0
-    )
+
+    def time_steps(item: Checked, device: str, threads: int) -> float:
+        timed.append(device)
+        return 50.0
+
+    monkeypatch.setattr(estimate, "_timed_speed", time_steps)
     cells = [check(make_cell("l2")), check(make_cell("l1"))]
     unlike = stored_speed(cells[0], 100.0, device="cuda:0")
     assert set(estimate.estimate(cells, unlike, ["cpu"], 1).speeds.values()) == {50.0}

@@ -5,7 +5,7 @@ import pytest
 from harness.errors import HarnessError
 from harness.specs import Spec, Value, format_spec, format_value, parse, parse_sum, slug
 
-KNOWN = ("photos", "digits", "l2", "conv4", "ffl")
+KNOWN = ("photos", "digits", "l2", "conv", "conv4", "ffl")
 
 
 @pytest.mark.parametrize(

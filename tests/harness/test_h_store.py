@@ -184,6 +184,23 @@ def test_a_crash_before_the_rename_leaves_the_old_file_whole(tmp_path: Path) -> 
     assert path.read_bytes() == b"old"
 
 
+def test_rows_are_read_beside_one_that_a_crash_cut_short(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(store)
+
+    def crash(content: object, stream: Any) -> None:
+        stream.write(b"PAR1")
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(pq, "write_table", crash)
+        store.write(make_row(CELL, "tune", 9))
+    left = {path.name for path in store.root.iterdir() if path.is_file()}
+    assert len(left) == 5 + 2  # rows, the crashed one, the note of the schema
+    assert len(pd.read_parquet(store.root)) == len(store.rows()) == 5
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match=r"cannot write to .*choose another folder with --results"):

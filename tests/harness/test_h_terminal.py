@@ -74,9 +74,13 @@ def test_sizes_rates_counts_and_metrics() -> None:
         "0 B", "1023 B", "1.0 KiB", "3.2 MiB", "5000.0 GiB",
     ]  # fmt: skip
     assert [wording.rate(n) for n in (12.4, 999, 4100)] == ["12 img/s", "999 img/s", "4.1k img/s"]
-    assert [wording.plural(n, w) for n, w in ((1, "cell"), (0, "cell"), (2, "loss"), (1, "loss"))] == [
-        "1 cell", "0 cells", "2 losses", "1 loss",
-    ]  # fmt: skip
+    counts = [(1, "cell"), (0, "cell"), (2, "loss"), (1, "loss")]
+    assert [wording.plural(*count) for count in counts] == [
+        "1 cell",
+        "0 cells",
+        "2 losses",
+        "1 loss",
+    ]
     assert [wording.beta(b) for b in (None, 0.0123, 1.0, 1234.0)] == [
         "",
         "β 0.012",

@@ -235,7 +235,7 @@ def test_scoring_again_needs_models_data_and_weights(
     """Each missing thing is one sentence, and no row is written."""
     monkeypatch.setattr(weights, "find", lambda name: None)
     store = Store(copied / "tiny")
-    with pytest.raises(HarnessError, match="no stored model in .* matches 'vgg'"):
+    with pytest.raises(HarnessError, match=r"no stored model in .* matches 'vgg'"):
         rescore.rescore(store, device="cpu", only="vgg")
     with pytest.raises(HarnessError, match="squeezenet"):
         rescore.rescore(store, device="cpu", features="squeezenet")

@@ -126,7 +126,10 @@ def assert_same_numbers(first: pd.DataFrame, second: pd.DataFrame) -> None:
     )
     for name in ("curve_epoch", "curve_energy", "curve_kl"):
         curves = [
-            [list(row) for row in rows.sort_values(["cell", "stage", "trial", "seed"])[name]]
+            [
+                None if row is None else list(row)
+                for row in rows.sort_values(["cell", "stage", "trial", "seed"])[name]
+            ]
             for rows in (first, second)
         ]
         assert curves[0] == curves[1], name

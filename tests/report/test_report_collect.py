@@ -40,7 +40,7 @@ def test_states(tmp_path: Path) -> None:
     assert state(store) == "not run"
     store.write(synthetic.row(cell, "tune", 0, 0.01))
     store.write(synthetic.row(cell, "tune", 1, 0.1) | {"status": "diverged"})
-    assert state(store) == "not run: 2 trials only"
+    assert state(store) == "only tuned (2/4 trials)"
     store.write(synthetic.row(cell, "tune", 2, 1.0) | {"status": "out_of_memory"})
     assert state(store) == "diverged 1/3, out of memory 1/3 in tuning"
     store.write(synthetic.row(cell, "final", 0, 0.1))
@@ -106,6 +106,29 @@ def test_answer_names_the_best_with_its_doubt(groups: list[Group]) -> None:
     assert "Stale: `ffl`." in text
     alone = " ".join(answer(groups[1]))
     assert "with 1 seed that lead cannot be tested" in alone
+
+
+def test_answer_says_what_the_winner_costs(made: Make) -> None:
+    speeds = {"l2": 100.0, "l1": 125.0, "ssim": 50.0}
+    group = made(
+        *({"loss": k, "images_per_second": [v], "frd_gen": [1 / v]} for k, v in speeds.items()),
+        {"loss": "ce", "images_per_second": [90.0], "frd_gen": [0.001]},
+    )
+    assert "`ce` costs 1.11× a step of `l2` (one timing each)." in answer(group)[0]
+
+
+def test_answer_gives_the_range_of_costs_where_l2_wins(made: Make) -> None:
+    speeds = {"l2": 100.0, "l1": 125.0, "ssim": 50.0}
+    group = made(
+        *(
+            {"loss": k, "images_per_second": [v], "frd_gen": [1 + (k != "l2")]}
+            for k, v in speeds.items()
+        )
+    )
+    assert (
+        "A step costs from 0.80× (`l1`) to 2.00× (`ssim`) that of `l2` (one timing each)."
+        in answer(group)[0]
+    )
 
 
 def test_answer_calls_ties_ties(made: Make) -> None:

@@ -91,8 +91,9 @@ def test_best_of_k_follows_the_direction(groups: list[Group]) -> None:
 
 
 def test_common_rate_lies_where_most_ranges_overlap() -> None:
-    assert common_rate([(1, 16), (4, 64), (16, 100)]) == pytest.approx(8)  # sqrt(4 * 16)
-    assert common_rate([(1, 4), (1, 4)]) == pytest.approx(2)
+    ranges = [(1.0, 16.0), (4.0, 64.0), (20.0, 100.0)]
+    assert common_rate(ranges, [2.0, 8.0, 90.0]) == 8.0  # alone in two ranges
+    assert common_rate(ranges, [5.0, 30.0, 10.0]) == 10.0  # all in two: the middle one
 
 
 def test_rate_matched_scores_are_interpolated_in_log_kl(groups: list[Group]) -> None:
