@@ -18,7 +18,6 @@ from harness import __main__, estimate, inventory, plan
 from harness.engines import forkserver, local
 from harness.grid import Cell
 from harness.store import Store
-from losses.pointwise import L2
 
 
 @dataclass(frozen=True)
@@ -215,10 +214,11 @@ def test_a_run_keeps_the_data_that_its_cells_need(harness: Harness, tmp_path: Pa
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(harness: Harness, tmp_path: Path) -> None:
-    found = harness("run", *QUICK, *SMALL, "--loss", "l1", "-n")
+    given = ["--set", "beta_range=[0.02, 5]"]
+    found = harness("run", *QUICK, *SMALL, *given, "--loss", "l1", "-n")
     assert found.code == 0
     assert "2 cells" in found.out
-    assert "{:g} … {:g}".format(*L2.beta_range) in found.out
+    assert "0.02 … 5" in found.out
     assert "nothing was run" in found.out
     as_json = harness("run", *QUICK, *SMALL, "-n", "--json")
     [record] = json.loads(as_json.out)

@@ -36,7 +36,8 @@ def test_a_checked_cell_knows_its_data_and_model(check: Any, splits: prepared.Sp
     assert found.images == (64, 64, 64)
     assert found.data_hash == splits.data_hash
     assert found.parameters == sum(p.numel() for p in model.parameters())
-    assert found.beta_range == tuple(3 * bound for bound in L2.beta_range)
+    alone = components.build_loss(components.resolve_loss("l2"), (1, 16, 16), 4).beta_range
+    assert found.beta_range == tuple(3 * bound for bound in alone)
     assert (found.trials, found.missing) == (3, None)
     assert check(make_cell(beta_range=[0.5, 2.0])).beta_range == (0.5, 2.0)
     assert check(make_cell(beta=1.0)).beta_range is None

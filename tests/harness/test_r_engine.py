@@ -12,7 +12,7 @@ import pytest
 import tiny
 
 import losses
-from harness import device, grid, run
+from harness import device, grid, run, weights
 from harness.engines.forkserver import warm_up
 from harness.errors import HarnessError, Interrupted, StoreError
 from harness.store import Store, newest
@@ -61,7 +61,7 @@ def warm() -> None:
     process.join()
 
 
-LONG = {"epochs": 30, "tuning_epochs": 30}
+LONG = {"epochs": 15, "tuning_epochs": 15}
 DEADLY = deadly(
     [
         ("l2", LONG | {"beta": 0.1, "seeds": 2}),
@@ -223,6 +223,21 @@ def test_an_interrupt_stops_all_cells_and_saves_their_state(tmp_path: Path, even
     assert not multiprocessing.active_children()
     assert Store(tmp_path / "tiny").rows().empty
     assert not Store(tmp_path / "tiny").locked()
+
+
+def test_a_cell_without_its_weights_is_a_row_and_starts_no_process(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Features other than random, and no file for them: unavailable, and the others run."""
+    monkeypatch.setattr(weights, "find", lambda name: None)
+    found = deadly([("l1", {"features": "squeezenet"}), ("l2", {"beta": 0.5, "epochs": 1})])
+    began: list[str] = []
+    rows = execute(found, tmp_path, lambda cell, event: began.append(cell))
+    row = row_of(rows, "l1")
+    assert (row["stage"], row["trial"], row["status"]) == ("tune", 0, "unavailable")
+    assert row["cause"] == "the weights of features 'squeezenet' are not on this machine"
+    assert row["objective"] == "fsd_gen" and row_of(rows, "l2")["status"] == "ok"
+    assert all("-l2-" in cell for cell in began)
 
 
 def test_a_store_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:

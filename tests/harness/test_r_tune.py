@@ -119,9 +119,10 @@ def test_the_sequence_depends_on_the_cell_and_the_trial_alone(
 
 
 def test_the_random_sampler_ignores_the_results(tmp_path: Path) -> None:
-    """Its trials are the same whatever the objective."""
+    """Its trials are the same whatever the objective, and no two are alike."""
     settings = tiny.protocol(trials=8, sampler="random")
     first = play(tmp_path / "a.log", settings)
+    assert len({*first.values()}) == 8
     assert play(tmp_path / "b.log", settings, objective=lambda beta: -landscape(beta)) == first
 
 
@@ -214,6 +215,20 @@ def test_a_lost_journal_is_made_again_from_the_rows(
     assert [t.value for t in trials_of(tmp_path / "b.log")] == [rows[k].value for k in range(8)]
 
 
+def test_a_trial_that_another_process_finished_meanwhile_is_no_error(
+    tmp_path: Path, sequence: dict[int, float]
+) -> None:
+    """The cell of a killed parent may tell its last result after the next run has begun."""
+    journal, settings = tmp_path / "j.log", tiny.protocol(trials=8)
+
+    def tell_too(number: int) -> None:
+        if number == 5:
+            Study("cell", settings, RANGE, journal)._tell(5, Outcome("ok", landscape(sequence[5])))
+
+    assert play(journal, settings, after=tell_too) == sequence
+    assert [trial.state.name for trial in trials_of(journal)] == ["COMPLETE"] * 8
+
+
 @pytest.mark.parametrize(
     ("beta", "flag"),
     [(0.01, "low"), (0.0141, "low"), (0.0142, None), (1, None), (7.07, None), (7.09, "high")],
@@ -282,17 +297,18 @@ def test_a_fixed_beta_skips_tuning(tmp_path: Path) -> None:
 def test_the_median_rule_prunes_after_the_first_half_alone(tmp_path: Path) -> None:
     """The same first half, bit by bit; some later trial is stopped early and says so."""
     keys: dict[str, Any] = {"trials": 6, "epochs": 4, "tuning_epochs": 4, "seeds": 1}
-    keys |= {"objective": "psnr", "direction": "minimize", "sampler": "random"}
+    keys |= {"objective": "kl", "direction": "minimize", "sampler": "random"}  # falls with β
+    keys |= {"beta_range": (0.01, 100.0)}
     cells = [tiny.tiny_cell("l2", pruner=pruner, **keys) for pruner in ("none", "median")]
     for cell, name in zip(cells, ("none", "median"), strict=True):
         run_cell(tiny.assignment(cell, tmp_path / name))
     free, pruned = rows_of(tmp_path / "none"), rows_of(tmp_path / "median")
     assert set(free["status"]) == {"ok"}
     assert pruned["status"].tolist()[:3] == ["ok"] * 3
-    for name in ("beta", "psnr", "frd_gen", "epochs"):
+    for name in ("beta", "kl", "frd_gen", "epochs"):
         assert free[name].tolist()[:3] == pruned[name].tolist()[:3]
     stopped = pruned[pruned["status"] == "pruned"]
-    assert len(stopped) and (stopped["epochs"] < 4).all() and stopped["psnr"].isna().all()
+    assert len(stopped) and (stopped["epochs"] < 4).all() and stopped["kl"].isna().all()
     causes = [f"pruned after {epochs:g} of 4 epochs" for epochs in stopped["epochs"]]
     assert stopped["cause"].tolist() == causes
     # a lost row of a pruned trial is made again, pruned at the same epoch
