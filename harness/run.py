@@ -1,7 +1,9 @@
 """One run of a grid: check, lock, find what is missing, hand it to an engine."""
 
+import contextlib
+import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +101,24 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
                 todo.store.supersede(item.cell.id)
         _store_unavailable(todo.store, [item for item in chosen if item.missing])
         digests = {item.cell.id: (item.source_digest, item.data_hash) for item in chosen}
-        engine = LocalEngine(todo.slots, todo.threads, options.timeout, tell, digests)
-        engine.run([_assignment(item.cell, todo, options) for item in chosen if not item.missing])
+        assignments = [_assignment(c.cell, todo, options) for c in chosen if not c.missing]
+        with _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
+            LocalEngine(todo.slots, todo.threads, options.timeout, told, digests).run(assignments)
     return todo.store.rows()
+
+
+@contextlib.contextmanager
+def _recorded(tell: Tell, path: Path) -> Iterator[Tell]:
+    """Pass every event on, and append it to a log that programs can read."""
+    with path.open("a") as log_file:
+
+        def record(cell: str, event: dict[str, Any]) -> None:
+            line = json.dumps({"time": now(), "cell": cell, **event}, default=str)
+            log_file.write(line + "\n")
+            log_file.flush()
+            tell(cell, event)
+
+        yield record
 
 
 def _keep_data(todo: Todo, options: Options) -> None:

@@ -40,7 +40,7 @@ class Sigma(ReconstructionLoss):
 
     # In nats, so 1 is the evidence lower bound. Generation is best at a lower rate: on 32x32x3
     # faces 11 spends the rate of l2's best weight 0.3, and about four times 11 does at 64x64x3.
-    beta_range = (0.4, 15.0)
+    beta_range = (0.3, 12.0)
     density = True
 
     def __init__(

@@ -21,7 +21,7 @@ class L2(ReconstructionLoss):
     # A principal component of the data with variance lambda is coded while lambda > beta (Lucas
     # et al. 2019). On 32x32x3 faces 0.01 codes 400 of them, 0.3 the first 43, 1 the first 18;
     # generation is best near 0.3. At 1 a short training run on photographs leaves only colours.
-    beta_range = (0.02, 0.6)
+    beta_range = (0.015, 0.45)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
@@ -39,7 +39,7 @@ class L1(ReconstructionLoss):
 
     # Three to five times l2's: on 32x32x3 faces and photographs that spends the same rate, KL in
     # nats.
-    beta_range = (0.07, 2.5)
+    beta_range = (0.05, 1.8)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
@@ -58,7 +58,7 @@ class CrossEntropy(ReconstructionLoss):
 
     # Three to five times l2's: the curvature 1 / (p (1 - p)) is at least four times l2's, and on
     # 32x32x3 faces and photographs this spends the same rate, KL in nats.
-    beta_range = (0.07, 2.5)
+    beta_range = (0.05, 1.8)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None

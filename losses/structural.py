@@ -24,9 +24,9 @@ class SSIM(ReconstructionLoss):
     raises `InvalidOption` when the window is even or larger than the image.
     """
 
-    # Ten times l2's spends the same rate on 32x32x3 faces, KL in nats. The ends are lower: from 1
-    # on the posterior of a short training run on photographs collapses.
-    beta_range = (0.1, 4.0)
+    # About seven times l2's; ten times would spend the same rate on 32x32x3 faces, KL in nats, but
+    # from 1 on the posterior of a short training run on photographs collapses.
+    beta_range = (0.1, 3.0)
 
     horizontal: Tensor
     vertical: Tensor

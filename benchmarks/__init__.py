@@ -1,0 +1,1 @@
+"""Benchmarks: every claim about speed has its measurement here."""
