@@ -271,7 +271,8 @@ def test_a_maximised_objective_chooses_the_largest(tmp_path: Path) -> None:
     winner = tuned.loc[tuned["psnr"].idxmax()]
     assert final["beta"].tolist() == [winner["beta"]]
     expected = {0: "low", 2: "high"}.get(int(winner["trial"]))
-    assert final["beta_flag"].tolist() == [expected]
+    flags = final["beta_flag"].astype(object).where(final["beta_flag"].notna(), None)
+    assert flags.tolist() == [expected]
     assert final["split"].tolist() == ["test"] and set(tuned["split"]) == {"validation"}
     names = trials_of(tmp_path / "tiny" / "_journal" / f"{cell.id}.log", cell.id)
     assert [trial.value for trial in names] == tuned["psnr"].tolist()
