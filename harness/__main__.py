@@ -2,6 +2,8 @@
 
 import sys
 
+STORED = "everything finished is stored; the same command goes on"
+
 
 def main() -> None:
     """Start the command line; the user's mistakes end as one sentence and exit code 2."""
@@ -16,9 +18,16 @@ def main() -> None:
     except HarnessError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
-    except (Interrupted, KeyboardInterrupt):
-        sys.stderr.write("interrupted: everything finished is stored; the same command goes on\n")
+    except Interrupted as stop:
+        sys.stderr.write(f"interrupted: {stop or STORED}\n")
         sys.exit(130)
+    except KeyboardInterrupt:
+        sys.stderr.write(f"interrupted: {STORED}\n")
+        sys.exit(130)
+    except SystemExit as ended:
+        if ended.code == 130:  # Typer's silent answer to Ctrl-C
+            sys.stderr.write(f"interrupted: {STORED}\n")
+        raise
     except BrokenPipeError:  # the reader of a pipe, such as head, has seen enough
         sys.stderr.close()
         sys.exit(0)

@@ -246,7 +246,7 @@ def evaluate(
 ) -> None:
     """Score stored final models again, without training."""
     from harness import device as devices
-    from harness import inventory, rescore
+    from harness import inventory, launch, rescore
     from harness.terminal import wording
 
     devices.check(device)
@@ -259,7 +259,8 @@ def evaluate(
         typer.echo(f"{cell}  seed {row['seed']}  {'  '.join(scores)}")
 
     count = rescore.rescore(store, device=device, features=features, only=only, tell=tell)
-    typer.echo(f"{wording.plural(count, 'row')} stored. Next: harness report --grid {store.name}")
+    next_command = launch.report_command(store.name, results)
+    typer.echo(f"{wording.plural(count, 'row')} stored. Next: {next_command}")
 
 
 @app.command()
@@ -286,7 +287,7 @@ def clean(
             "kind": item.kind,
             "files": item.files,
             "size": wording.size(item.bytes),
-            "deleted": "yes" if item.kind in kinds else "",
+            "chosen": "yes" if item.kind in kinds else "",
             "what is lost": cleaning.KINDS.get(item.kind, "the results themselves: never deleted"),
         }
         for item in found

@@ -4,6 +4,7 @@ import shlex
 import sys
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -97,6 +98,12 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
+def report_command(grid_name: str, results: Path) -> str:
+    """Return what to type for the report of a grid in this folder."""
+    where = [] if results == Path("results") else ["--results", str(results)]
+    return shlex.join(["harness", "report", "--grid", grid_name, *where])
+
+
 def in_ci() -> bool:
     """Tell whether this runs in CI, where bars are noise."""
     return settings().ci
@@ -157,8 +164,7 @@ def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
     ]
     lines += [f"diverged: {name}" for name in diverged]
     lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
-    where = "" if str(options.results) == "results" else f" --results {options.results}"
-    lines.append(f"next: harness report --grid {todo.grid.name}{where}")
+    lines.append(f"next: {report_command(todo.grid.name, options.results)}")
     if failed:
         lines.append("try the failed cells again with --rerun failed")
     return Summary(todo.grid.name, done, len(progress), len(rows), failed, diverged, lines)

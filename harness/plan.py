@@ -105,6 +105,10 @@ def _check_sizes(cell: Cell, shape: tuple[int, ...], images: tuple[int, int, int
             f"{cell.dataset.spec}: the splits have {images[1]} validation and {images[2]} test "
             "images, at least 2 of each are needed"
         )
+    if cell.protocol.generated == 1:
+        raise HarnessError(
+            "generated = 1 is too few for a Fréchet distance: generate at least 2 images"
+        )
     if min(shape[1:]) < SMALLEST_SIDE:
         raise HarnessError(
             f"{cell.dataset.spec}: images of {shape[1]}×{shape[2]} are too small for SSIM's "

@@ -35,7 +35,7 @@ def rescore(
     finals = rows[(rows["stage"] == "final") & (rows["status"] == "ok")]
     chosen = [row for row in finals.to_dict("records") if only in row["cell"]]
     models = [(row, _model_path(store, row)) for row in chosen]
-    kept = [(row, path) for row, path in models if path.exists()]
+    kept = [(row, path) for row, path in models if path.exists() and _trained(row, path)]
     if not kept:
         raise HarnessError(
             f"no stored model in {store.root} matches {only!r}: run with --keep-models all"
@@ -54,6 +54,13 @@ def rescore(
 
 def _model_path(store: Store, row: dict[str, Any]) -> Path:
     return store.artefact("models", row["cell"], int(row["seed"]), "safetensors")
+
+
+def _trained(row: dict[str, Any], path: Path) -> bool:
+    """Tell a row's own model from one that an earlier run, since superseded, left behind."""
+    known = artefacts.describe_model(path)
+    state = f"{row['source_digest']} {row['data_hash']}"
+    return bool(known["fingerprint"] == state and known["beta"] == row["beta"])
 
 
 def _score(

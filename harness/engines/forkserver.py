@@ -6,6 +6,7 @@ It holds no CUDA context and has run no operation, so forking it is safe.
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import signal
 from typing import Any
 
 
@@ -16,5 +17,11 @@ def warm_up() -> Any:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.engines.warm"])
-    multiprocessing.forkserver.ensure_running()
+    # Ctrl-C reaches the whole process group, also a server that is still importing torch: it
+    # inherits that the signal is blocked. Only this process answers it.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        multiprocessing.forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     return context

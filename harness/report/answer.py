@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.metrics import METRICS
+from harness.report.advantage import home
 from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
 from harness.report.estimates import Ranking, estimate, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
@@ -79,7 +80,8 @@ def _ground(cell: Cell, metric: str) -> str:
 def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:
     others = tuple(cell for cell in group.measured if cell is not ranking.best)
     sign = -1 if METRICS[metric].direction == "maximize" else 1
-    known = [cell for cell in others if cell.whole and estimate(cell, metric).known]
+    fair = [cell for cell in others if cell.whole and not home(cell.loss, metric)]
+    known = [cell for cell in fair if estimate(cell, metric).known]
     return min(known, key=lambda cell: sign * estimate(cell, metric).mean)
 
 

@@ -100,11 +100,12 @@ def matched_table(group: Group) -> Table | None:
     metrics = list(dict.fromkeys(("psnr", "ssim", group.objective)))
     entries = [tuple(_at(rows, metric, rate) for metric in metrics) for _, rows in found]
     known = [METRICS[metric] for metric in metrics]
+    chosen = group.protocol.get("select_on") or "validation"
     return Table(
         f"{group.slug}-rate-matched",
         f"{group.title} at one rate",
         f"Scores at KL = {number(rate, 1)} nats, interpolated in log KL between the trials of each "
-        "loss (validation split, tuning budget); — where its trials do not reach that rate. "
+        f"loss ({chosen} split, tuning budget); — where its trials do not reach that rate. "
         "One training per trial: no interval, not ranked.",
         tuple(Column(m.name, m.label, m.unit, m.direction) for m in known),
         tuple(

@@ -9,7 +9,6 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
 from harness.plan import Checked, Progress
 from harness.schema import RETRIED
@@ -167,14 +166,13 @@ class Bars:
     def __init__(self, console: Console, board: Board) -> None:
         self.console, self.board = console, board
         self.width = max((len(v.name) for v in board.cells.values()), default=10)
-        self.live = Live(console=console, get_renderable=self._render, refresh_per_second=4)
+        self.live = Live(console=console, get_renderable=self._render, transient=True)
 
     def __enter__(self) -> Self:
         self.live.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.live.update(Text(""), refresh=True)
         self.live.stop()
 
     def tell(self, cell: str, event: dict[str, Any]) -> None:

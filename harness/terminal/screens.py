@@ -97,7 +97,7 @@ def dry_run(todo: "Todo", expected: "Estimate") -> list[dict[str, Any]]:
                 "runs": item.cell.id in chosen and not item.missing,
                 "trials": item.trials,
                 "seeds": item.cell.protocol.seeds,
-                "β": f"{bounds[0]:g} … {bounds[1]:g}" if bounds else _fixed(item),
+                "β": f"{bounds[0]:.3g} … {bounds[1]:.3g}" if bounds else _fixed(item),
                 "images": item.images[0],
                 "parameters": item.parameters,
                 "images/s": expected.speeds.get(item.cell.id),
