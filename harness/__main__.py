@@ -19,7 +19,7 @@ def main() -> None:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
     except Interrupted as stop:
-        sys.stderr.write(f"interrupted: {stop or STORED}\n")
+        sys.stderr.write(f"interrupted: {str(stop) or STORED}\n")
         sys.exit(130)
     except KeyboardInterrupt:
         sys.stderr.write(f"interrupted: {STORED}\n")

@@ -15,7 +15,7 @@ from harness.grid import Cell
 from harness.store import Store, write_atomically
 
 if TYPE_CHECKING:
-    from harness.evaluate import Measured
+    from harness.measured import Measured
 
 
 def save_model(path: Path, model: Any, cell: Cell, facts: dict[str, Any]) -> None:

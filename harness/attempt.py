@@ -13,6 +13,7 @@ from harness import artefacts, components, evaluate, prepared, seeds
 from harness import device as devices
 from harness.checkpoint import Checkpoint
 from harness.grid import Cell
+from harness.measured import Measured, Reference
 from harness.store import Store
 from harness.train import Job, Trained, Trainer
 
@@ -35,7 +36,7 @@ class Context:
     fingerprint: str
     tell: Tell
     stop: Callable[[], bool]
-    _references: dict[str, evaluate.Reference] = field(default_factory=dict)
+    _references: dict[str, Reference] = field(default_factory=dict)
 
     def axes(self, number: int | str) -> tuple[str | int, ...]:
         """Return what random numbers depend on: dataset, model and seed, never the loss."""
@@ -62,7 +63,7 @@ class Context:
             generator=seeds.generator("init", *self.axes(number)),
         )
 
-    def reference(self, split: str) -> evaluate.Reference:
+    def reference(self, split: str) -> Reference:
         """Measure the real images of a split, once."""
         if split not in self._references:
             images = getattr(self.splits, split)
@@ -138,7 +139,7 @@ class Attempt:
             self._keep(measured)
         return {"status": "ok", **measured.metrics, **seconds}
 
-    def _measure(self) -> evaluate.Measured:
+    def _measure(self) -> Measured:
         context, protocol = self.context, self.protocol
         sigma = None
         if self.split != "validation":
@@ -154,7 +155,7 @@ class Attempt:
             sigma=sigma,
         )
 
-    def _keep(self, measured: evaluate.Measured) -> None:
+    def _keep(self, measured: Measured) -> None:
         context, seed = self.context, self.number
         artefacts.save_measured(context.store, context.cell.id, seed, measured)
         if context.keep_models == "none" or (context.keep_models == "first-seed" and seed > 0):

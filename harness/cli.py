@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from harness.grid import Grid
     from harness.run import Options, Todo
 
+PIPE_WIDTH = 1000
+
 app = typer.Typer(
     name="harness",
     help="Which reconstruction loss should I train my VAE with, and what does it cost me?",
@@ -303,7 +305,10 @@ def clean(
 def _console(stderr: bool = False) -> "Console":
     from rich.console import Console
 
-    return Console(stderr=stderr)
+    console = Console(stderr=stderr)
+    if not console.is_terminal:  # a pipe has no width: one line per record
+        console.width = PIPE_WIDTH
+    return console
 
 
 def _print(json: bool, records: list[dict[str, Any]], console: "Console | None" = None) -> None:

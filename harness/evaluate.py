@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,40 +11,24 @@ from torch import Tensor
 
 from harness import device as devices
 from harness.batches import Batches
-from harness.metrics import PREFIX, frechet, latent, likelihood, pixel, spectrum
+from harness.measured import (
+    Columns,
+    Generations,
+    Measured,
+    Reconstructions,
+    Reference,
+    add_spectrum,
+    as_bytes,
+    spread,
+    squared_error,
+)
 from harness.metrics import features as feature_spaces
+from harness.metrics import frechet, likelihood, pixel, spectrum
 from harness.protocol import Protocol
 from harness.seeds import generator
 
-# Figure 6 of Bredell et al. averages over 128 images.
-SPECTRUM_IMAGES = 128
-PICTURES = 16
 # Values per evaluation batch: 256 colour images of 64 by 64 pixels.
 BATCH_VALUES = 256 * 3 * 64 * 64
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What evaluation found: columns of a row, one score per image, arrays for the report."""
-
-    metrics: dict[str, float | int | str | None]
-    scores: pd.DataFrame
-    pictures: dict[str, np.ndarray]
-
-    @property
-    def finite(self) -> bool:
-        """Whether every number of the row is finite."""
-        return all(math.isfinite(v) for v in self.metrics.values() if isinstance(v, (int, float)))
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What is known of a split before any model: features, spectrum, and the trivial floor."""
-
-    features: Any
-    moments: frechet.Moments
-    spectrum: Tensor
-    floor: dict[str, float]
 
 
 def reference(
@@ -61,11 +44,11 @@ def reference(
     with torch.inference_mode():
         for batch in _batches(images, device):
             moments.update(space(batch))
-            _add_spectrum(log_spectrum, batch)
+            add_spectrum(log_spectrum, batch)
             guess = mean.expand_as(batch)
             psnr.append(pixel.psnr(guess, batch))
             ssim.append(pixel.ssim(guess, batch))
-    floor = {**_spread("psnr_mean_image", psnr), **_spread("ssim_mean_image", ssim)}
+    floor = {**spread("psnr_mean_image", psnr), **spread("ssim_mean_image", ssim)}
     return Reference(space, moments, log_spectrum.mean(), floor)
 
 
@@ -80,7 +63,7 @@ def fit_sigma(
         for batch in _batches(images, device):
             with devices.autocast(device, protocol.precision):
                 record = model(batch, noise)
-            total += float(_squared_error(record.recon.float(), batch).sum())
+            total += float(squared_error(record.recon.float(), batch).sum())
     return likelihood.optimal_sigma(total, images.size)
 
 
@@ -108,7 +91,7 @@ def evaluate(
     """
     model.eval()
     with torch.inference_mode():
-        found = _Reconstructions(known, protocol)
+        found = Reconstructions(known, protocol)
         noise = generator("posterior", *axes, "evaluate")
         for batch in _batches(images, device):
             with devices.autocast(device, protocol.precision):
@@ -120,7 +103,7 @@ def evaluate(
         found.close(sigma, images[0].size)
         count = protocol.generated or len(images)
         made = _generate(model, count, axes, device, images.shape[1:], protocol)
-        generations = _Generations(known)
+        generations = Generations(known)
         for batch in made:
             generations.add(batch)
     metrics = {**found.metrics(len(images)), **generations.metrics(known, protocol, len(images))}
@@ -129,103 +112,6 @@ def evaluate(
     pictures |= _typical_and_worst(model, images, scores, device)
     pictures["spectrum_data"] = known.spectrum.numpy().astype(np.float32)
     return Measured({**metrics, **_floor(known)}, scores, pictures)
-
-
-class _Reconstructions:
-    """Accumulates what is measured on reconstructions."""
-
-    def __init__(self, known: Reference, protocol: Protocol) -> None:
-        self.known, self.protocol, self.sigma = known, protocol, float("nan")
-        self.moments, self.spectrum = frechet.Moments(), spectrum.LogSpectrum()
-        self.units = latent.ActiveUnits()
-        self.values: dict[str, list[Tensor]] = {name: [] for name in ("psnr", "ssim", "mse", "kl")}
-        self.errors: list[Tensor] = []
-        self.shown: list[np.ndarray] = []
-
-    def add(self, batch: Tensor, record: Any, recon: Tensor) -> None:
-        kl = latent.kl_divergence(record.mu.float(), record.logvar.float())
-        # The bound is an expectation over the posterior, so it takes the sampled latent.
-        self.errors.append(_squared_error(record.recon.float(), batch).cpu())
-        found = {
-            "psnr": pixel.psnr(recon, batch),
-            "ssim": pixel.ssim(recon, batch),
-            "mse": pixel.mse(recon, batch),
-            "kl": kl,
-        }
-        for name, value in found.items():
-            self.values[name].append(value.cpu())
-        self.units.update(record.mu.float())
-        self.moments.update(self.known.features(recon))
-        _add_spectrum(self.spectrum, recon)
-        if sum(map(len, self.shown)) < PICTURES:
-            self.shown.append(_bytes(recon))
-
-    def close(self, sigma: float | None, size: int) -> None:
-        """Fit σ on these images, unless it was fitted on others, and take the bound."""
-        errors, kl = torch.cat(self.errors), torch.cat(self.values["kl"])
-        if sigma is None:
-            sigma = likelihood.optimal_sigma(float(errors.sum()), len(errors) * size)
-        self.sigma = sigma
-        self.values["elbo_sigma"] = [likelihood.elbo_sigma(errors, kl, size, sigma)]
-
-    def metrics(self, count: int) -> dict[str, float | int | str | None]:
-        found: dict[str, float | int | str | None] = {}
-        for name, values in self.values.items():
-            found |= _spread(name, values)
-        at = f"|at={self.protocol.evaluate_at}|n={count}"
-        signatures = {
-            "psnr": pixel.PSNR_SIGNATURE + at,
-            "ssim": pixel.SSIM_SIGNATURE + at,
-            "mse": pixel.MSE_SIGNATURE + at,
-            "kl": f"{latent.KL_SIGNATURE}|n={count}",
-            "elbo_sigma": f"{likelihood.ELBO_SIGNATURE}|at=sample|fit=validation|n={count}",
-            "sigma_optimal": f"{likelihood.SIGMA_SIGNATURE}|at=sample|fit=validation",
-            "active_units": f"{latent.ACTIVE_UNITS_SIGNATURE}|n={count}",
-        }
-        found |= {"sigma_optimal": self.sigma, "active_units": self.units.active()}
-        found |= {f"{name}_signature": text for name, text in signatures.items()}
-        return found | _distances("recon", self.moments, self.spectrum, self.known, self.protocol)
-
-    def scores(self) -> pd.DataFrame:
-        columns = {name: torch.cat(values).numpy() for name, values in self.values.items()}
-        frame = pd.DataFrame(columns)
-        frame.insert(0, "index", np.arange(len(frame)))
-        return frame
-
-    def pictures(self, images: np.ndarray) -> dict[str, np.ndarray]:
-        """Keep the first images of the split: a fixed choice, the same for every loss."""
-        recon = np.concatenate(self.shown)[:PICTURES]
-        return {
-            "indices": np.arange(len(recon), dtype=np.int64),
-            "inputs": np.ascontiguousarray(images[: len(recon)]),
-            "recon": recon,
-            "spectrum_recon": self.spectrum.mean().numpy().astype(np.float32),
-        }
-
-
-class _Generations:
-    """Accumulates what is measured on images decoded from prior noise."""
-
-    def __init__(self, known: Reference) -> None:
-        self.known = known
-        self.moments, self.spectrum = frechet.Moments(), spectrum.LogSpectrum()
-        self.shown: np.ndarray | None = None
-
-    def add(self, batch: Tensor) -> None:
-        if self.shown is None:
-            self.shown = _bytes(batch[:PICTURES])
-        self.moments.update(self.known.features(batch))
-        _add_spectrum(self.spectrum, batch)
-
-    def metrics(
-        self, known: Reference, protocol: Protocol, count: int
-    ) -> dict[str, float | int | str | None]:
-        found = _distances("gen", self.moments, self.spectrum, known, protocol)
-        return {"images": count, "generated": self.moments.count, **found}
-
-    def pictures(self) -> dict[str, np.ndarray]:
-        shown = self.shown if self.shown is not None else np.zeros((0,), np.uint8)
-        return {"samples": shown, "spectrum_gen": self.spectrum.mean().numpy().astype(np.float32)}
 
 
 def _typical_and_worst(
@@ -241,7 +127,7 @@ def _typical_and_worst(
         found |= {
             f"{name}_index": np.asarray(index),
             f"{name}_input": np.ascontiguousarray(images[index]),
-            f"{name}_recon": _bytes(recon.float())[0],
+            f"{name}_recon": as_bytes(recon.float())[0],
         }
     return found
 
@@ -262,51 +148,12 @@ def _generate(
         yield batch.float()
 
 
-def _distances(
-    suffix: str,
-    moments: frechet.Moments,
-    log_spectrum: spectrum.LogSpectrum,
-    known: Reference,
-    protocol: Protocol,
-) -> dict[str, float | int | str | None]:
-    prefix = PREFIX[protocol.features]
-    difference, signed = spectrum.spectral_difference(log_spectrum.mean(), known.spectrum)
-    counted = f"|images={log_spectrum.images}"
-    return {
-        f"{prefix}_{suffix}": frechet.frechet_distance(moments, known.moments),
-        f"{prefix}_{suffix}_signature": frechet.signature(
-            known.features.signature, moments.count, known.moments.count
-        ),
-        f"spectrum_{suffix}": difference,
-        f"spectrum_{suffix}_signature": spectrum.SPECTRUM_SIGNATURE + counted,
-        f"spectrum_{suffix}_signed": signed,
-        f"spectrum_{suffix}_signed_signature": spectrum.SPECTRUM_SIGNED_SIGNATURE + counted,
-    }
-
-
-def _floor(known: Reference) -> dict[str, float | int | str | None]:
+def _floor(known: Reference) -> Columns:
     return {
         **known.floor,
         "psnr_mean_image_signature": pixel.PSNR_SIGNATURE + "|mean-of-train",
         "ssim_mean_image_signature": pixel.SSIM_SIGNATURE + "|mean-of-train",
     }
-
-
-def _spread(name: str, values: list[Tensor]) -> dict[str, float]:
-    """Return the mean over images and their standard deviation (n - 1)."""
-    joined = torch.cat(values).double()
-    spread = float(joined.std()) if len(joined) > 1 else 0.0
-    return {name: float(joined.mean()), f"{name}_std": spread}
-
-
-def _squared_error(recon: Tensor, target: Tensor) -> Tensor:
-    return (recon - target).double().square().sum((1, 2, 3))
-
-
-def _add_spectrum(accumulated: spectrum.LogSpectrum, images: Tensor) -> None:
-    missing = SPECTRUM_IMAGES - accumulated.images
-    if missing > 0:
-        accumulated.update(images[:missing])
 
 
 def _mean_image(images: np.ndarray) -> np.ndarray:
@@ -323,8 +170,3 @@ def _batch_size(shape: tuple[int, ...]) -> int:
 
 def _batches(images: np.ndarray, device: torch.device) -> Iterator[Tensor]:
     return Batches(images, _batch_size(images.shape[1:]), device).ordered()
-
-
-def _bytes(images: Tensor) -> np.ndarray:
-    found: np.ndarray = images.clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
-    return found

@@ -18,6 +18,7 @@ _SHARED = (
     "cell",
     "device",
     "evaluate",
+    "measured",
     "prepared",
     "protocol",
     "schedule",

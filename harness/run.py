@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from harness import plan, prepared
-from harness.errors import HarnessError, StoreError
+from harness.errors import HarnessError, Interrupted, StoreError
 from harness.grid import Cell, Grid, select
 from harness.store import Store, now
 
@@ -92,30 +92,43 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
     from harness.engines.local import LocalEngine
 
     todo.store.prepare()
-    with todo.store.lock():
+    with todo.store.lock(), _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
         _keep_data(todo, options)
         todo.store.write_grid(_description(todo, options))
-        chosen = _adopt(todo, options)
+        chosen = _adopt(todo, options, told)
         for item in chosen:
             if options.rerun == "all" or todo.progress[item.cell.id].state == "stale":
                 todo.store.supersede(item.cell.id)
-        _store_unavailable(todo.store, [item for item in chosen if item.missing])
+        _store_unavailable(todo.store, [item for item in chosen if item.missing], told)
         digests = {item.cell.id: (item.source_digest, item.data_hash) for item in chosen}
         assignments = [_assignment(c.cell, todo, options) for c in chosen if not c.missing]
-        with _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
+        with _resumable(options.rerun):
             LocalEngine(todo.slots, todo.threads, options.timeout, told, digests).run(assignments)
     return todo.store.rows()
 
 
 @contextlib.contextmanager
+def _resumable(rerun: str) -> Iterator[None]:
+    """Say how to go on where the same command would begin again."""
+    try:
+        yield
+    except Interrupted:
+        if rerun != "all":
+            raise
+        raise Interrupted(
+            "everything finished is stored; the same command without --rerun all goes on"
+        ) from None
+
+
+@contextlib.contextmanager
 def _recorded(tell: Tell, path: Path) -> Iterator[Tell]:
     """Pass every event on, and append it to a log that programs can read."""
-    with path.open("a") as log_file:
+    with path.open("ab", buffering=0) as log_file:
 
         def record(cell: str, event: dict[str, Any]) -> None:
             line = json.dumps({"time": now(), "cell": cell, **event}, default=str)
-            log_file.write(line + "\n")
-            log_file.flush()
+            with contextlib.suppress(OSError):  # a full disk is the rows' business to report
+                log_file.write(f"{line}\n".encode())
             tell(cell, event)
 
         yield record
@@ -176,12 +189,13 @@ def _description(todo: Todo, options: Options) -> dict[str, Any]:
         "name": todo.grid.name,
         "title": todo.grid.title,
         "command": options.command,
+        "results": str(options.results),
         "created": now(),
         "cells": cells,
     }
 
 
-def _adopt(todo: Todo, options: Options) -> list[plan.Checked]:
+def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:
     """Take over cells that another grid in the results folder already trained."""
     if options.rerun != "missing":
         return todo.chosen
@@ -198,6 +212,8 @@ def _adopt(todo: Todo, options: Options) -> list[plan.Checked]:
         state = plan.progress(item.cell, rows, item.source_digest, item.data_hash).state
         if plan.wanted(state, options.rerun):
             left.append(item)
+        else:
+            tell(item.cell.id, {"event": "adopted"})
     return left
 
 
@@ -217,14 +233,15 @@ def _adopt_cell(item: plan.Checked, store: Store, others: list[Store]) -> None:
             return
 
 
-def _store_unavailable(store: Store, cells: list[plan.Checked]) -> None:
+def _store_unavailable(store: Store, cells: list[plan.Checked], tell: Tell) -> None:
     from harness.cell import describe
 
     for item in cells:
-        stage = "tune" if item.cell.protocol.tuned else "final"
-        axis = "trial" if stage == "tune" else "seed"
-        store.write(
-            describe(item.cell)
-            | {"stage": stage, axis: 0, "status": "unavailable", "cause": item.missing}
-            | {"source_digest": item.source_digest, "data_hash": item.data_hash}
-        )
+        protocol = item.cell.protocol
+        place = {"stage": "tune", "trial": 0} if protocol.tuned else {"stage": "final", "seed": 0}
+        row = place | {"status": "unavailable", "cause": item.missing}
+        state = {"source_digest": item.source_digest, "data_hash": item.data_hash}
+        store.write(describe(item.cell) | row | state)
+        told = {"objective": protocol.objective, "direction": protocol.direction}
+        tell(item.cell.id, {"event": "stored", **told, **row})
+        tell(item.cell.id, {"event": "ended", "code": None, "seconds": 0.0})

@@ -5,6 +5,7 @@ It holds no CUDA context and has run no operation, so forking it is safe.
 
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 from typing import Any
@@ -18,7 +19,9 @@ def warm_up() -> Any:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["harness.engines.warm"])
     # Ctrl-C reaches the whole process group, also a server that is still importing torch: it
-    # inherits that the signal is blocked. Only this process answers it.
+    # inherits that the signal is blocked. Only this process answers it. The tracker goes first,
+    # because starting it unblocks the signal.
+    multiprocessing.resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         multiprocessing.forkserver.ensure_running()

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
+from harness.launch import report_command
 from harness.report import Rendered
 from harness.report.collect import Group, collect
 from harness.report.fonts import light_font
@@ -61,6 +62,7 @@ def _html(grid: dict[str, Any], sections: list[Section], palette: dict[str, Any]
     environment.filters["code"] = code
     return environment.get_template("page.html").render(
         grid=grid,
+        report_command=report_command(grid["name"], Path(grid.get("results", "results"))),
         sections=sections,
         galleries=[gallery(each.group, each.strips, budget) for each in sections],
         looks=palette,

@@ -15,6 +15,7 @@ from harness.schema import RETRIED
 from harness.terminal import wording
 
 BAR_WIDTH = 24
+ADOPTED = "trained before in another grid: its results are shared"
 
 
 @dataclass
@@ -61,8 +62,8 @@ class Board:
             view.speed = event["images_per_second"]
         elif kind == "stored":
             self._stored(view, event)
-        elif kind == "ended":
-            view.ended, view.seconds = True, event["seconds"]
+        elif kind in ("ended", "adopted"):
+            view.ended, view.seconds = True, event.get("seconds", 0.0)
             view.epochs_done = view.epochs_total
 
     def _stored(self, view: CellView, event: dict[str, Any]) -> None:
@@ -149,6 +150,8 @@ class Lines:
         view = self.board.cells[cell]
         if event["event"] == "stored":
             self._print(f"{view.name}  {_stored_line(view, event)}")
+        elif event["event"] == "adopted":
+            self._print(f"{view.name}  {ADOPTED}")
         elif event["event"] == "ended":
             self._print(
                 f"{view.name}  {_result(view)}  {wording.duration(view.seconds)}"
@@ -179,7 +182,9 @@ class Bars:
         """Take in one event; a finished cell becomes a line above the bars."""
         self.board.update(cell, event)
         view = self.board.cells[cell]
-        if event["event"] == "ended":
+        if event["event"] == "adopted":
+            self.console.print(f"{view.name:<{self.width}}  {ADOPTED}", highlight=False)
+        elif event["event"] == "ended":
             style = "red" if view.failure else ""
             time_taken = wording.duration(view.seconds)
             self.console.print(

@@ -16,6 +16,7 @@ from shell import make_cell, make_grid, make_row
 
 from harness import __main__, estimate, inventory, plan
 from harness.engines import forkserver, local
+from harness.errors import Interrupted
 from harness.grid import Cell
 from harness.store import Store
 
@@ -203,8 +204,22 @@ def test_an_interrupt_before_the_first_cell(
     monkeypatch.setattr(plan, "check", interrupt)
     found = harness("run", *QUICK, *SMALL)
     assert found.code == 130
-    assert "Traceback" not in found.err
+    assert found.err.startswith("interrupted: ") and "Traceback" not in found.err
     assert listing(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("rerun", "said"), [("missing", "the same command goes on"), ("all", "without --rerun all")]
+)
+def test_an_interrupt_says_how_to_go_on(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, rerun: str, said: str
+) -> None:
+    def interrupt(self: object, assignments: object) -> None:
+        raise Interrupted
+
+    monkeypatch.setattr(local.LocalEngine, "run", interrupt)
+    found = harness("run", *QUICK, *SMALL, "--rerun", rerun)
+    assert found.code == 130 and said in found.err
 
 
 def test_a_run_keeps_the_data_that_its_cells_need(harness: Harness, tmp_path: Path) -> None:

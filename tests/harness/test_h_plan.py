@@ -68,6 +68,7 @@ def test_checking_reads_each_dataset_once(
             "batch = 65 is larger than the training split of 64 images: lower batch or",
         ),
         ({"limit": 1, "batch": 2}, "batch = 2 is larger than the training split of 1"),
+        ({"generated": 1}, "generated = 1 is too few for a Fréchet distance"),
         ({"schedule": "step[every=4]"}, "never starts"),
         ({"optimizer": "adam[b=1]"}, "unknown option 'b' of optimizer 'adam'"),
         ({"schedule": "stepp"}, "unknown schedule 'stepp' (did you mean 'step'?)"),

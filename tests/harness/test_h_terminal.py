@@ -186,6 +186,15 @@ def test_a_terminal_gets_a_line_per_finished_cell_and_bars() -> None:
     assert finished[0].rstrip().endswith("1 min 40 s")
 
 
+def test_a_cell_of_another_grid_counts_as_done_and_says_so() -> None:
+    for view in (Bars, Lines):
+        screen, board = console(), board_of("l2", "l1")
+        with view(screen, board) as shown:
+            shown.tell(next(iter(board.cells)), {"event": "adopted"})
+        assert "trained before in another grid" in screen.export_text()
+        assert (board.done, board.share) == (1, 0.5)
+
+
 def test_bars_show_only_cells_that_run() -> None:
     board = board_of("l2", "l1")
     shown, name = Bars(console(), board), next(iter(board.cells))

@@ -17,9 +17,10 @@ from harness import evaluate, prepared, provenance, rescore, weights
 from harness.artefacts import describe_model, load_model
 from harness.cell import CellFailed, run_cell
 from harness.errors import HarnessError, Interrupted, StoreError
+from harness.measured import Measured
 from harness.metrics import pixel
-from harness.schema import columns
-from harness.store import Store
+from harness.schema import columns, plain
+from harness.store import Store, now
 
 CELL = tiny.tiny_cell("l2", epochs=3, tuning_epochs=2, seeds=2)
 
@@ -214,11 +215,11 @@ def test_scoring_again_with_other_metrics_keeps_those_of_other_features(
     store = Store(copied / "tiny")
     whole = evaluate.evaluate
 
-    def changed(*given: Any, **rest: Any) -> evaluate.Measured:
+    def changed(*given: Any, **rest: Any) -> Measured:
         measured = whole(*given, **rest)
         metrics = {k: v for k, v in measured.metrics.items() if not k.startswith("frd")}
         metrics |= {"psnr": 1.25, "fsd_gen": 7.0, "fsd_gen_signature": "new"}
-        return evaluate.Measured(metrics, measured.scores, measured.pictures)
+        return Measured(metrics, measured.scores, measured.pictures)
 
     monkeypatch.setattr(evaluate, "evaluate", changed)
     before = rows_of(copied).query("stage == 'final'")
@@ -251,6 +252,16 @@ def test_scoring_again_needs_models_data_and_weights(
     with pytest.raises(HarnessError, match="--keep-models all"):
         rescore.rescore(store, device="cpu")
     assert len(rows_of(copied)) == 5
+
+
+def test_a_model_of_an_earlier_run_is_never_scored_for_a_newer_row(copied: Path) -> None:
+    """A rerun that keeps no models leaves those of the run before: their numbers are not its."""
+    store = Store(copied / "tiny")
+    rows = rows_of(copied)
+    for row in rows[rows["stage"] == "final"].to_dict("records"):
+        store.write(plain(row) | {"source_digest": "other-source", "created": now()})
+    with pytest.raises(HarnessError, match="no stored model"):
+        rescore.rescore(store, device="cpu")
 
 
 def test_features_without_weights_leave_an_unavailable_row(

@@ -180,10 +180,10 @@ def test_the_same_grid_in_two_folders_gives_the_same_numbers(tmp_path: Path) -> 
     )
     # the whole again changes nothing, and another grid with a cell of this one takes it over
     tiny.assert_same_numbers(execute(found, tmp_path / "a", jobs=2), first)
-    started: list[str] = []
+    told: list[str] = []
     other = tiny.tiny_grid("sigma", name="other")
-    adopted = execute(other, tmp_path / "a", lambda cell, event: started.append(cell))
-    assert not started and len(adopted) == 4
+    adopted = execute(other, tmp_path / "a", lambda cell, event: told.append(event["event"]))
+    assert told == ["adopted"] and len(adopted) == 4
 
 
 def test_cells_differ_by_their_loss_alone_and_start_alike(tmp_path: Path) -> None:
@@ -231,13 +231,14 @@ def test_a_cell_without_its_weights_is_a_row_and_starts_no_process(
     """Features other than random, and no file for them: unavailable, and the others run."""
     monkeypatch.setattr(weights, "find", lambda name: None)
     found = deadly([("l1", {"features": "squeezenet"}), ("l2", {"beta": 0.5, "epochs": 1})])
-    began: list[str] = []
-    rows = execute(found, tmp_path, lambda cell, event: began.append(cell))
+    told: list[tuple[str, str]] = []
+    rows = execute(found, tmp_path, lambda cell, event: told.append((cell, event["event"])))
     row = row_of(rows, "l1")
     assert (row["stage"], row["trial"], row["status"]) == ("tune", 0, "unavailable")
     assert row["cause"] == "the weights of features 'squeezenet' are not on this machine"
     assert row["objective"] == "fsd_gen" and row_of(rows, "l2")["status"] == "ok"
-    assert all("-l2-" in cell for cell in began)
+    assert all("-l2-" in cell for cell, kind in told if kind in ("began", "start"))
+    assert [kind for cell, kind in told if "-l1-" in cell] == ["stored", "ended"]
 
 
 def test_a_store_that_cannot_be_written_stops_the_run(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from harness import evaluate
+from harness.measured import Measured
 from harness.metrics import METRICS
 from harness.metrics.features import RandomFeatures
 from harness.seeds import generator
@@ -20,7 +21,7 @@ COUNT = 70  # more than the 64 features, so that covariances have full rank
 
 def measure(
     images: np.ndarray, net: Any = None, sigma: float | None = 0.2, **keys: Any
-) -> evaluate.Measured:
+) -> Measured:
     """Evaluate a model, trained or not, on these images."""
     settings = tiny.protocol(**keys)
     net = net or trained(images.shape[1])
@@ -43,7 +44,7 @@ def trained(channels: int) -> Any:
 
 
 @pytest.fixture(scope="module", params=[1, 3], ids=["grey", "colour"])
-def case(request: pytest.FixtureRequest) -> tuple[np.ndarray, Any, evaluate.Measured]:
+def case(request: pytest.FixtureRequest) -> tuple[np.ndarray, Any, Measured]:
     images = tiny.images(COUNT, request.param)
     net = trained(request.param)
     return images, net, measure(images, net)

@@ -1,5 +1,6 @@
 """Ctrl-C and kill -9 of a real `harness run`: the same command goes on to the same numbers."""
 
+import multiprocessing.forkserver
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 import tiny
 
 from harness import run
+from harness.engines.forkserver import warm_up
 from harness.store import Store, newest
 
 HOME = Path(__file__).resolve().parents[2]
@@ -136,6 +138,16 @@ def test_a_killed_run_leaves_no_process_and_no_damage(
     until(lambda: not any(map(alive, killed.below)), 10)
     assert set(rows["status"]) == {"ok"} and len(rows) == 8
     tiny.assert_same_numbers(rows, request.getfixturevalue("uninterrupted"))
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux's process table")
+def test_control_c_does_not_reach_the_fork_server() -> None:
+    """It would print a traceback when it is hit while importing torch."""
+    warm_up()
+    pid = multiprocessing.forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    [line] = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if "SigBlk" in x]
+    assert int(line.split()[1], 16) & 1 << (signal.SIGINT - 1)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_control_c_saves_all_state(ended: dict[int, Ended], request: pytest.FixtureRequest) -> None:

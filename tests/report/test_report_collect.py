@@ -117,6 +117,13 @@ def test_answer_says_what_the_winner_costs(made: Make) -> None:
     assert "`ce` costs 1.11× a step of `l2` (one timing each)." in answer(group)[0]
 
 
+def test_answer_passes_over_who_has_a_home_advantage(made: Make) -> None:
+    values = {"l2": 5.0, "squeeze": 1.0, "l1": 7.0}
+    group = made(*({"loss": k, "fsd_gen": [v]} for k, v in values.items()))
+    group.cells[0].protocol["objective"] = "fsd_gen"
+    assert "`l2` has the best FSD gen.: 5.00, before `l1` (7.00)" in answer(group)[0]
+
+
 def test_answer_gives_the_range_of_costs_where_l2_wins(made: Make) -> None:
     speeds = {"l2": 100.0, "l1": 125.0, "ssim": 50.0}
     group = made(
