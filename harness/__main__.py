@@ -1,8 +1,14 @@
 """`harness` and `python -m harness`."""
 
+import signal
 import sys
 
 STORED = "everything finished is stored; the same command goes on"
+
+
+def _stop(number: int, frame: object) -> None:
+    """Answer a request to end, as from a scheduler, as Ctrl-C is answered."""
+    raise KeyboardInterrupt
 
 
 def main() -> None:
@@ -10,6 +16,7 @@ def main() -> None:
     from harness import guard
     from harness.errors import HarnessError, Interrupted
 
+    signal.signal(signal.SIGTERM, _stop)
     try:
         guard.check()
         from harness.cli import app

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 
 from harness import device as devices
-from harness import prepared, provenance, tune, weights
+from harness import components, prepared, provenance, tune, weights
 from harness.attempt import Attempt, Context, Tell
 from harness.errors import Interrupted, StoreError
 from harness.grid import Cell
@@ -140,7 +140,7 @@ class CellRun:
                 stored[number] = self._attempt("tune", number, beta, {"trial": number}, report)
             return tune.Outcome(stored[number]["status"], self._value(stored[number]))
 
-        tune.Study(self.cell.id, self.protocol, bounds, journal).run(attempt)
+        tune.Study(self.cell.id, self.protocol, bounds, journal, " ".join(self.state)).run(attempt)
         trials = [
             {"number": number, "beta": row["beta"], "value": self._value(row)}
             for number, row in sorted(stored.items())
@@ -226,14 +226,16 @@ class CellRun:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        digests = {name: weights.sha256(path) for name, path in self.assignment.weights.items()}
+        needed = {self.protocol.features, *components.required_weights(self.cell.loss)}
+        used = {name: path for name, path in self.assignment.weights.items() if name in needed}
         return {
             "device": self.assignment.device,
             "device_name": devices.label(self.context.device),
             "threads": torch.get_num_threads(),
             "source_digest": self.state[0],
             "data_hash": self.state[1],
-            "weights": json.dumps(digests),
+            "evaluate_digest": provenance.evaluate_digest(),
+            "weights": json.dumps({name: weights.sha256(path) for name, path in used.items()}),
             **provenance.versions(),
         }
 

@@ -55,8 +55,19 @@ StoredGrid = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        from harness import __version__
+
+        typer.echo(f"harness {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Log to standard error.")
     ] = False,
@@ -120,7 +131,10 @@ def run(
     given = {"trials": trials, "seeds": seeds, "epochs": epochs}
     found = launch.make_grid(grid, name, axes, given, set_ or [])
     limit = None if timeout is None else timeout * 60
-    options = Options(results, device, jobs, limit, only, rerun, keep_models, launch.command())
+    joins = grid is None or bool(dataset or model or loss)
+    options = Options(
+        results, device, jobs, limit, only, rerun, keep_models, launch.command(), joins
+    )
     _run(found, options, dry_run, json)
 
 
@@ -134,7 +148,11 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
     expected = launch.expect(todo)
     console.print(screens.headline(todo, expected), highlight=False, markup=False, soft_wrap=True)
     if dry_run:
-        _print(json, screens.dry_run(todo, expected), console)
+        records = screens.dry_run(todo, expected)
+        if json:
+            typer.echo(launch.dry_run_json(records, expected))
+        else:
+            screens.table(console, records)
         console.print(launch.cost(expected), highlight=False)
         return
     runs = {item.cell.id for item in todo.chosen}

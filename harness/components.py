@@ -3,6 +3,7 @@
 import functools
 import importlib
 import inspect
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
@@ -99,6 +100,11 @@ def build_loss(
     return importlib.import_module("losses.sum").WeightedSum(built)
 
 
+def required_weights(terms: tuple[Term, ...]) -> tuple[str, ...]:
+    """Return the names of the pretrained weights that the losses' classes ask for."""
+    return tuple(name for term in terms for name in _class("loss", term.name).requires)  # type: ignore[attr-defined]
+
+
 def build_dataset(component: Component) -> Any:
     """Build the reader; it has decoded nothing yet."""
     with _user_errors(component.spec):
@@ -132,9 +138,10 @@ def _folder(kind: Kind) -> ModuleType:
 def _class(kind: Kind, name: str) -> type:
     table = registry(kind)
     if name not in table:
-        raise HarnessError(
-            f"unknown {kind} {name!r}{suggestion(name, table)}. See: harness list {_FOLDERS[kind]}"
-        )
+        hint = suggestion(name, table)
+        if kind == "dataset" and Path(name).is_dir():
+            hint = f" (did you mean 'folder:{name}'?)"
+        raise HarnessError(f"unknown {kind} {name!r}{hint}. See: harness list {_FOLDERS[kind]}")
     entry = table[name]
     found: type = getattr(importlib.import_module(entry.module), entry.attribute)
     return found

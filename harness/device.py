@@ -66,6 +66,8 @@ def configure(device: torch.device, precision: str) -> None:
         torch.backends.cudnn.allow_tf32 = not exact
         torch.backends.cudnn.deterministic = True
         torch.backends.cudnn.benchmark = False
+        # A layer without a deterministic form warns in the cell's log instead of failing.
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 @contextlib.contextmanager

@@ -18,5 +18,9 @@ class Interrupted(Exception):
 
 def suggestion(name: str, valid: Iterable[str]) -> str:
     """Return ` (did you mean 'ffl'?)` for the nearest valid name, or an empty string."""
-    near = difflib.get_close_matches(name, list(valid), n=1, cutoff=0.5)
+    names = list(valid)
+    begun = sorted((each for each in names if len(name) > 2 and each.startswith(name)), key=len)
+    # Half the letters of a short name are one slip; of a long one they are another word.
+    cutoff = 0.5 if len(name) < 4 else 0.6
+    near = begun or difflib.get_close_matches(name, names, n=1, cutoff=cutoff)
     return f" (did you mean {near[0]!r}?)" if near else ""

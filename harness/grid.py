@@ -220,7 +220,7 @@ def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
     path = ".".join(str(part) for part in first["loc"] if part not in ("Entry", "str"))
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
-        valid = sorted({name for model in models for name in model.model_fields})
+        valid = sorted(_level(first["loc"], models).model_fields)
         return f"unknown key {key!r}{suggestion(key, valid)}; valid keys: {', '.join(valid)}"
     if first["type"] == "missing":
         return f"the key {path!r} is missing"
@@ -228,3 +228,10 @@ def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
     if first["type"] == "value_error":
         return message
     return f"{path} = {first['input']!r} is invalid: {message[0].lower()}{message[1:]}"
+
+
+def _level(loc: tuple[int | str, ...], models: list[type[BaseModel]]) -> type[BaseModel]:
+    """Return the model that the key at `loc` belongs to: the keys of others are no help there."""
+    if Entry in models and "Entry" in loc:
+        return Entry
+    return Block if Block in models and loc[0] == "block" else models[0]

@@ -123,6 +123,15 @@ def cost(expected: "Estimate") -> str:
     return f"about {wording.duration(expected.seconds)} and {memory} of memory; nothing was run"
 
 
+def dry_run_json(records: list[dict[str, Any]], expected: "Estimate") -> str:
+    """Return the cells and the estimate of a run as JSON text."""
+    from harness.inventory import as_json
+
+    return as_json(
+        {"seconds": expected.seconds, "memory_mib": expected.memory_mib, "cells": records}
+    )
+
+
 @dataclass(frozen=True)
 class Summary:
     """What a run came to."""

@@ -143,7 +143,8 @@ def _check_loss(
             f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs"
         )
     if cell.protocol.features != "random" and weights.find(cell.protocol.features) is None:
-        return None, f"the weights of features {cell.protocol.features!r} are not on this machine"
+        named = repr(cell.protocol.features)
+        return None, f"the weights of features {named} are not on this machine: see harness doctor"
     bounds = cell.protocol.beta_range or loss.beta_range
     return (None if cell.protocol.beta else (float(bounds[0]), float(bounds[1]))), None
 
@@ -181,10 +182,15 @@ def _sentence(row: pd.Series) -> str:
 def _stale(row: pd.Series, source_digest: str | None, data_hash: str | None) -> str | None:
     changed = []
     if source_digest is not None and row["source_digest"] != source_digest:
-        changed.append("the source that computes its numbers")
+        changed.append("the source that trains it")
     if data_hash is not None and row["data_hash"] != data_hash:
         changed.append("its data")
-    return f"{' and '.join(changed)} changed since" if changed else None
+    if changed or source_digest is None:
+        return f"{' and '.join(changed)} changed since" if changed else None
+    scored_by = row.get("evaluate_digest")
+    if isinstance(scored_by, str) and scored_by != provenance.evaluate_digest():
+        return "the source that scores it changed since: harness evaluate scores it again"
+    return None
 
 
 def wanted(state: str, rerun: str) -> bool:

@@ -106,11 +106,14 @@ def _map(place: Path) -> Splits:
 
 
 def _with_data_folder(component: Component) -> Component:
-    """Resolve a relative `path` in HARNESS_DATA, when it does not exist here."""
+    """Resolve a relative `path` in HARNESS_DATA, or else in the present folder."""
     path, root = component.options.get("path"), settings().data
-    if not isinstance(path, str) or root is None or Path(path).exists():
+    if not isinstance(path, str):
         return component
-    options = {**component.options, "path": str(root / path)}
+    place = Path(path).expanduser()
+    if root is not None and ((root / place).exists() or not place.exists()):
+        place = root / place
+    options = {**component.options, "path": str(place)}
     return component.model_copy(update={"options": options})
 
 

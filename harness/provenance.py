@@ -11,35 +11,41 @@ from pathlib import Path
 from harness import __version__, components
 from harness.grid import Cell
 
-# The files of `harness` that decide the numbers of every cell.
-_SHARED = (
+# The files of `harness` that decide what every cell's training comes to.
+_TRAINING = (
     "attempt",
     "batches",
     "cell",
     "device",
-    "evaluate",
-    "measured",
     "prepared",
     "protocol",
     "schedule",
     "seeds",
     "train",
     "tune",
+    "metrics/latent",
+    "metrics/precision",
 )
+_EVALUATION = ("evaluate", "measured")
 
 
 def source_digest(cell: Cell) -> str:
-    """Return a digest of the source that computes this cell's numbers: shared part "-" loss part.
+    """Return a digest of the source that trains this cell: shared part "-" loss part.
 
     Adding a loss leaves the digests of the other losses' cells as they are.
     """
-    shared = [_harness(f"{name}.py") for name in _SHARED]
-    shared += sorted(_harness("metrics").glob("*.py"))
+    shared = [_harness(f"{name}.py") for name in _TRAINING]
     shared += _closure(components.source_modules("dataset", [cell.dataset.name]))
     shared += _closure([*components.source_modules("model", [cell.model.name]), "models.base"])
     names = [term.name for term in cell.loss]
     own = _closure([*components.source_modules("loss", names), "losses.base", "losses.sum"])
     return f"{_digest(tuple(shared))}-{_digest(tuple(own))}"
+
+
+def evaluate_digest() -> str:
+    """Return a digest of the source that scores trained models; `harness evaluate` renews it."""
+    metrics = [path for path in _harness("metrics").glob("*.py") if path.name != "__init__.py"]
+    return _digest((*(_harness(f"{name}.py") for name in _EVALUATION), *sorted(metrics)))
 
 
 def versions() -> dict[str, str]:

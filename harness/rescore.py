@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from harness import __version__, artefacts, evaluate, prepared, weights
+from harness import __version__, artefacts, evaluate, prepared, provenance, weights
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell, make_protocol
@@ -99,4 +99,8 @@ def _merged(row: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
     """Return the old row with the new metrics and without its time stamp."""
     old = plain(row)
     del old["created"]
-    return old | metrics | {"harness_version": __version__}
+    scored_by = {
+        "harness_version": __version__,
+        "evaluate_digest": provenance.evaluate_digest(),
+    }
+    return old | metrics | scored_by

@@ -4,7 +4,7 @@ import contextlib
 import json
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ class Options:
     rerun: str = "missing"
     keep_models: str = "all"
     command: str = ""  # what the user typed, shown in the report
+    joins: bool = False  # cells named on the command line join those named before
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ def prepare(grid: Grid, options: Options) -> Todo:
         item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
         for item in checked
     }
+    for item in checked:  # its weights have come: nothing stands in the way any more
+        known = progress[item.cell.id]
+        if known.state == "failed" and str(known.failed).startswith("unavailable"):
+            progress[item.cell.id] = known if item.missing else replace(known, failed=None)
     chosen = [c for c in checked if plan.wanted(progress[c.cell.id].state, options.rerun)]
     return Todo(grid, store, checked, progress, chosen, slots, threads, splits)
 
@@ -185,6 +190,8 @@ def _description(todo: Todo, options: Options) -> dict[str, Any]:
         if known and known.beta_range:
             entry["protocol"]["beta_range"] = list(known.beta_range)
         cells.append(entry)
+    if options.joins:
+        cells = [*_named_before(todo.store, cells), *cells]
     return {
         "name": todo.grid.name,
         "title": todo.grid.title,
@@ -193,6 +200,23 @@ def _description(todo: Todo, options: Options) -> dict[str, Any]:
         "created": now(),
         "cells": cells,
     }
+
+
+def _named_before(store: Store, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return stored cells of the same data, model and protocol: one more loss to compare with."""
+    try:
+        stored = store.grid()["cells"]
+    except StoreError:  # the first run of this grid
+        return []
+    ids = {entry["id"] for entry in cells}
+    settings = [_setting(entry) for entry in cells]
+    return [e for e in stored if e["id"] not in ids and _setting(e) in settings]
+
+
+def _setting(entry: dict[str, Any]) -> list[Any]:
+    free = ("seeds", "beta_range")
+    protocol = {key: value for key, value in entry["protocol"].items() if key not in free}
+    return [entry["dataset"], entry["model"], protocol]
 
 
 def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:

@@ -78,6 +78,7 @@ _PROVENANCE: dict[str, pa.DataType] = {
     "threads": _WHOLE,
     "data_hash": _TEXT,
     "source_digest": _TEXT,  # shared source "-" this loss's source, 8 hex digits each
+    "evaluate_digest": _TEXT,  # of the source that scores a trained model
     "weights": _TEXT,  # JSON: name -> sha256
     "harness_version": _TEXT,
     "torch_version": _TEXT,

@@ -24,7 +24,7 @@ def settings() -> Settings:
         weights=_path("HARNESS_WEIGHTS"),
         cache=home / "vae-loss-harness",
         torch_home=_path("TORCH_HOME") or home / "torch",
-        ci=bool(os.environ.get("CI")),
+        ci=os.environ.get("CI", "").lower() not in ("", "0", "false"),
     )
 
 

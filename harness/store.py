@@ -159,7 +159,17 @@ class Store:
         path = self.root / f"{stem}.parquet"
         content = table(full)
         write_atomically(path, lambda stream: pq.write_table(content, stream))
+        if row.get("status") not in RETRIED:  # a failure never hides a result
+            self._set_older_aside(path, f"{row['cell']}.{row['stage']}{serial}.*.parquet")
         return path
+
+    def _set_older_aside(self, newer: Path, pattern: str) -> None:
+        """Keep one file per trial or seed, so that reading the folder counts each once."""
+        for path in self.root.glob(pattern):
+            if path != newer:
+                with contextlib.suppress(OSError):
+                    (self.root / "_superseded").mkdir(exist_ok=True)
+                    path.replace(self.root / "_superseded" / path.name)
 
     def files(self, cell: str | None = None) -> list[Path]:
         """Return the row files, of all cells or of one."""

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import math
+import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -45,17 +46,30 @@ class Study:
     """
 
     def __init__(
-        self, cell: str, protocol: Protocol, beta_range: tuple[float, float], journal: Path
+        self,
+        cell: str,
+        protocol: Protocol,
+        beta_range: tuple[float, float],
+        journal: Path,
+        state: str = "",
     ) -> None:
         self.cell, self.protocol, self.beta_range = cell, protocol, beta_range
         journal.parent.mkdir(parents=True, exist_ok=True)
         _mend(journal)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.study = optuna.create_study(
-            study_name=cell,
+        self.study = self._open(journal)
+        if self.study.user_attrs.get("state", state) != state:
+            log.info("the source or the data changed since: the study begins again")
+            journal.replace(journal.with_suffix(f".{uuid.uuid4().hex[:8]}.old"))
+            self.study = self._open(journal)
+        self.study.set_user_attr("state", state)
+
+    def _open(self, journal: Path) -> optuna.Study:
+        return optuna.create_study(
+            study_name=self.cell,
             storage=JournalStorage(JournalFileBackend(str(journal))),
-            direction=protocol.direction,
-            pruner=_pruner(protocol),
+            direction=self.protocol.direction,
+            pruner=_pruner(self.protocol),
             load_if_exists=True,
         )
 

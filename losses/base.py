@@ -64,7 +64,8 @@ class ReconstructionLoss(nn.Module):
       companion: set `self.companion = module` after `super().__init__` for a network with an
         optimiser of its own; it is frozen during the main step, but gradients may flow through.
       companion_loss(recon, target, latent, generated) -> scalar: what the companion minimises,
-        on detached inputs, after the main step of each iteration.
+        on detached inputs, after the main step of each iteration; `generated` is None unless a
+        `decoder_loss` is there.
       decoder_loss(recon, target, latent, generated) -> (B,) or scalar: added to the main
         objective on `recon = decode(latent.detach())` and `generated = decode(prior noise)`, so
         it cannot reach the encoder.

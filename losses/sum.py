@@ -40,8 +40,8 @@ class WeightedSum(ReconstructionLoss):
         scales = {loss.native_scale for loss in self._losses}
         self.native_scale = scales.pop() if len(scales) == 1 else math.nan
         self.beta_range = (
-            min(weight * loss.beta_range[0] for weight, loss in self._weighted()),
-            max(weight * loss.beta_range[1] for weight, loss in self._weighted()),
+            sum(weight * loss.beta_range[0] for weight, loss in self._weighted()),
+            sum(weight * loss.beta_range[1] for weight, loss in self._weighted()),
         )
         self.batch_coupled = any(loss.batch_coupled for loss in self._losses)
         self.starts_at = max(loss.starts_at for loss in self._losses)

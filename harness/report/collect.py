@@ -157,26 +157,31 @@ def _finite(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in metrics})
 
 
-def _state_of(row: pd.Series) -> tuple[str, str]:
-    digest = row["source_digest"] if isinstance(row["source_digest"], str) else ""
-    data = row["data_hash"] if isinstance(row["data_hash"], str) else ""
-    return digest.partition("-")[0], data
+State = tuple[str, str, str]
+_STATE = ["stage", "source_digest", "data_hash", "evaluate_digest"]
 
 
-def _newest_state(frames: list[pd.DataFrame]) -> tuple[str, str]:
-    """The shared source and the data of the group's newest row that names both."""
+def _state_of(row: pd.Series) -> State:
+    """The shared source, the data and, of a final model, the source that scored it."""
+    names = ("source_digest", "data_hash", "evaluate_digest")
+    digest, data, scored_by = (row[n] if isinstance(row[n], str) else "" for n in names)
+    return digest.partition("-")[0], data, scored_by if row["stage"] == "final" else ""
+
+
+def _newest_state(frames: list[pd.DataFrame]) -> State:
+    """The state of the group's newest row that names its source and data."""
     known = [
         (str(row["created"]), _state_of(row))
         for frame in frames
         for _, row in frame.tail(1).iterrows()
-        if all(_state_of(row))
+        if all(_state_of(row)[:2])
     ]
-    return max(known, default=("", ("", "")))[1]
+    return max(known, default=("", ("", "", "")))[1]
 
 
-def _differs(rows: pd.DataFrame, current: tuple[str, str]) -> bool:
+def _differs(rows: pd.DataFrame, current: State) -> bool:
     """A cell is stale when what it names differs; a row without a state (not run) is not."""
-    for _, row in rows[["source_digest", "data_hash"]].drop_duplicates().iterrows():
+    for _, row in rows[_STATE].drop_duplicates().iterrows():
         pairs = zip(_state_of(row), current, strict=True)
         if any(own and other and own != other for own, other in pairs):
             return True

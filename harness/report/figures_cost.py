@@ -84,7 +84,9 @@ def _on_front(data: pd.DataFrame, row: object, sign: int) -> bool:
 def _scale(axes: Axes, data: pd.DataFrame) -> None:
     low, high = data["quality"].min(), data["quality"].max()
     margin = 0.12 * ((high - low) or abs(high) or 1.0)
-    axes.set_ylim(low - margin, high + 1.4 * margin)
+    spread = data["quality_spread"].fillna(0.0)  # whiskers stay inside
+    bottom, top = (data["quality"] - spread).min(), (data["quality"] + spread).max()
+    axes.set_ylim(min(low - margin, bottom), max(high + 1.4 * margin, top))
     left, right = data["cost"].min(), data["cost"].max()
     room = 0.12 * ((right - left) or right)
     axes.set_xlim(left - room, right + 2.2 * room)

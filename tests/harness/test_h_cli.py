@@ -236,7 +236,9 @@ def test_a_dry_run_shows_everything_and_writes_nothing(harness: Harness, tmp_pat
     assert "0.02 … 5" in found.out
     assert "nothing was run" in found.out
     as_json = harness("run", *QUICK, *SMALL, "-n", "--json")
-    [record] = json.loads(as_json.out)
+    shown = json.loads(as_json.out)
+    [record] = shown["cells"]
+    assert shown["seconds"] > 0 and shown["memory_mib"] > 0
     assert record["state"] == "missing"
     assert record["runs"] is True
     assert "nothing was run" in as_json.err
@@ -290,7 +292,7 @@ def test_tables_of_every_command(harness: Harness, stored: Store) -> None:
 
 def test_failed_cells_end_with_one(harness: Harness, stored: Store, tmp_path: Path) -> None:
     assert harness("run", *QUICK, *SMALL, "-n").code == 0
-    [record] = json.loads(harness("run", *QUICK, *SMALL, "-n", "--json").out)
+    [record] = json.loads(harness("run", *QUICK, *SMALL, "-n", "--json").out)["cells"]
     cell = record["cell"]
     source = Store(tmp_path / "results" / "quick")
     assert harness("run", *QUICK, *SMALL).code == 0

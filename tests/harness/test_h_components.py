@@ -34,8 +34,10 @@ def test_canonical_text_of_a_sum_reads_back() -> None:
 @pytest.mark.parametrize(
     ("kind", "text", "message"),
     [
+        ("dataset", "tests", "unknown dataset 'tests' (did you mean 'folder:tests'?)"),
         ("dataset", "digit", "unknown dataset 'digit' (did you mean 'digits'?)"),
         ("dataset", "zzz", "unknown dataset 'zzz'. See: harness list datasets"),
+        ("model", "conv5", "unknown model 'conv5' (did you mean 'conv5-bilinear'?)"),
         ("model", "conv5-linear", "(did you mean 'conv5-bilinear'?). See: harness list models"),
         (
             "model",

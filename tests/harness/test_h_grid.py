@@ -107,6 +107,10 @@ def block(losses: str) -> str:
         (block("loses = ['l2']"), "unknown key 'loses' (did you mean 'losses'?)"),
         (block("losses = []"), "block.0.losses = [] is invalid"),
         (block("losses = [{los = 'l2'}]"), "unknown key 'los' (did you mean 'loss'?)"),
+        (
+            block("loss = ['l2']"),
+            "unknown key 'loss' (did you mean 'losses'?); valid keys: datasets",
+        ),
         (block("losses = [{protocol = {}}]"), "the key 'block.0.losses.0.loss' is missing"),
         (block("losses = [3]"), "block.0.losses.0 = 3 is invalid"),
         ("name = '../x'\n" + block("losses = ['l2']"), "name = '../x' is invalid"),
@@ -123,6 +127,7 @@ def test_one_sentence_for_a_wrong_grid(text: str, message: str) -> None:
     ("keys", "message"),
     [
         ({"epoch": 3}, "protocol: unknown key 'epoch' (did you mean 'epochs'?)"),
+        ({"learning_rate": 3}, "protocol: unknown key 'learning_rate'; valid keys: batch"),
         ({"epochs": 0}, "epochs = 0 is invalid: input should be greater than or equal to 1"),
         ({"epochs": 10.0}, "epochs = 10.0 is invalid: input should be a valid integer"),
         ({"trials": True}, "trials = True is invalid"),

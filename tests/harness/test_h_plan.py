@@ -112,7 +112,8 @@ def test_missing_weights_make_a_cell_unavailable(
     monkeypatch.setenv("HARNESS_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = check(make_cell(features="inception"))
-    assert found.missing == "the weights of features 'inception' are not on this machine"
+    assert found.missing is not None
+    assert "'inception' are not on this machine: see harness doctor" in found.missing
     (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"")
     assert check(make_cell(features="inception")).missing is None
 
@@ -138,9 +139,11 @@ def test_the_state_of_a_cell_follows_from_its_rows() -> None:
     failed = state(*trials, seeds[0], make_row(cell, "final", 1, status="failed", cause="why"))
     assert (failed.state, failed.failed) == ("failed", "failed in final 1: why")
     stale = state(*trials, make_row(cell, "final", 0, source_digest="2"))
-    assert stale.stale == "the source that computes its numbers changed since"
+    assert stale.stale == "the source that trains it changed since"
     both = state(make_row(cell, "final", 0, source_digest="2", data_hash="2"))
-    assert both.stale == "the source that computes its numbers and its data changed since"
+    rescore = state(*trials, make_row(cell, "final", 0, evaluate_digest="old"))
+    assert rescore.state == "stale" and "harness evaluate" in str(rescore.stale)
+    assert both.stale == "the source that trains it and its data changed since"
     assert state(make_row(make_cell("l1"), "tune", 0)).state == "missing"
 
 

@@ -200,8 +200,9 @@ def test_scoring_again_gives_the_same_numbers_in_new_rows(copied: Path) -> None:
     count = rescore.rescore(store, device="cpu", tell=lambda cell, row: told.append(cell))
     assert count == 2 and told == [CELL.id] * 2
     rows = rows_of(copied)
-    assert len(rows) == 7
-    newest = rows.drop_duplicates(["stage", "trial", "seed"], keep="last")
+    assert len(rows) == 5  # one row per trial and seed; the old two are set aside
+    assert len(list((copied / "tiny" / "_superseded").glob("*.final*.parquet"))) == 2
+    newest = rows
     assert set(newest.query("stage == 'final'")["created"]) - set(before["created"])
     tiny.assert_same_numbers(newest, before)
     for name in ("seconds", "peak_memory_mib", "source_digest", "data_hash", "threads", "weights"):

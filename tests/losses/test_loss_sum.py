@@ -97,7 +97,8 @@ def test_energies_add_up(tensors):
 
 def test_attributes_are_merged():
     total = WeightedSum([(2.0, Critic()), (0.1, Critic()), (1.0, Late())])
-    assert total.beta_range == (0.05, 80.0)
+    # Energies add, and so do the weights at which coding a unit pays.
+    assert total.beta_range == pytest.approx((2 * 0.5 + 0.1 * 0.5 + 0.2, 2 * 40 + 0.1 * 40 + 30))
     assert math.isnan(total.native_scale)
     assert total.starts_at == 3.0
     assert total.batch_coupled is True
