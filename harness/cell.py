@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 import torch
 
-from harness import device as devices
 from harness import components, prepared, provenance, tune, weights
+from harness import device as devices
 from harness.attempt import Attempt, Context, Tell
 from harness.errors import Interrupted, StoreError
 from harness.grid import Cell

@@ -175,7 +175,8 @@ json.dump(found, sys.stdout)
 """
 CHANGED = [
     "harness/report/table.py", "harness/cli.py", "models/conv5_bilinear.py", "datasets/photos.py",
-    "losses/structural.py", "losses/base.py", "harness/train.py", "harness/metrics/pixel.py", "harness/metrics/latent.py",
+    "losses/structural.py", "losses/base.py", "harness/train.py", "harness/metrics/pixel.py",
+    "harness/metrics/latent.py",
     "models/blocks.py", "datasets/digits.py", "datasets/splitting.py",
 ]  # fmt: skip
 
