@@ -173,7 +173,7 @@ class Attempt:
                 "number": self.number,
                 "epoch": trained.epochs,
                 "epochs": self.epochs,
-                "images_per_second": trained.images_seen / max(trained.seconds, 1e-9),
+                "images_per_second": trained.images_per_second,
             }
         )
         every = max(1, self.epochs // PRUNING_STEPS)
@@ -189,7 +189,7 @@ class Attempt:
             "epochs": trained.epochs,
             "images_seen": trained.images_seen,
             "seconds": trained.seconds,
-            "images_per_second": trained.images_seen / max(trained.seconds, 1e-9),
+            "images_per_second": trained.images_per_second,
             "peak_memory_mib": devices.peak_memory_mib(self.context.device),
             "curve_epoch": trained.curve_epoch,
             "curve_energy": trained.curve_energy,

@@ -53,7 +53,7 @@ _EFFORT: dict[str, pa.DataType] = {
     "images_seen": _WHOLE,
     "seconds": _REAL,  # training
     "seconds_evaluate": _REAL,
-    "images_per_second": _REAL,
+    "images_per_second": _REAL,  # of the median epoch
     "peak_memory_mib": _REAL,  # of the device; on CPU the process's resident memory
     "parameters": _WHOLE,  # of the model
     "parameters_loss": _WHOLE,  # of the loss and its companion

@@ -1,6 +1,7 @@
 """The training loop, one for all losses: mean(loss) + β · mean(KL), and the loss's hooks."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,14 @@ class Trained:
     curve_epoch: list[float] = field(default_factory=list)
     curve_energy: list[float] = field(default_factory=list)
     curve_kl: list[float] = field(default_factory=list)
+    epoch_seconds: list[float] = field(default_factory=list)
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of the median epoch: what else the machine did for a while does not count."""
+        if not self.epoch_seconds:
+            return 0.0
+        return self.images_seen / self.epochs / max(statistics.median(self.epoch_seconds), 1e-9)
 
 
 class Trainer:
@@ -107,7 +116,8 @@ class Trainer:
             self._epoch(noise_state)
             noise_state = None
             self._close_epoch()
-            self.result.seconds += time.perf_counter() - started
+            self.result.epoch_seconds.append(time.perf_counter() - started)
+            self.result.seconds += self.result.epoch_seconds[-1]
             if self.result.status == "ok" and after_epoch and after_epoch(self.result):
                 self.result.status = "pruned"
             last = self.result.epochs == self.job.epochs
