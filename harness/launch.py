@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harness import components, grid, plan
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StoreError
 from harness.grid import Grid
 from harness.run import Options, Todo
 from harness.settings import settings
@@ -156,6 +156,13 @@ class Summary:
         return as_json({key: value for key, value in vars(self).items() if key != "lines"})
 
 
+def _described(todo: Todo) -> set[str]:
+    try:
+        return {entry["id"] for entry in todo.store.grid()["cells"]}
+    except StoreError:
+        return set()
+
+
 def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
     """Count what is stored now and say what to type next."""
     progress = {
@@ -171,6 +178,12 @@ def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
         f"{done}/{wording.plural(len(progress), 'cell')} done, "
         f"{wording.plural(len(rows), 'row')} in {todo.store.root}"
     ]
+    others = len(set(rows["cell"]) - {cell.id for cell in todo.grid.cells()} - _described(todo))
+    if others:
+        lines.append(
+            f"{todo.store.root} also holds {wording.plural(others, 'cell')} of other settings, "
+            "which the report leaves out: give each comparison a --name of its own"
+        )
     lines += [f"diverged: {name}" for name in diverged]
     lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
     lines.append(f"next: {report_command(todo.grid.name, options.results)}")

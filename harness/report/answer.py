@@ -92,7 +92,10 @@ def _cost(group: Group, ranking: Ranking) -> str:
     shown = others or [cell for cell in group.measured if cell is not reference]
     ratios = {cell.label: step_ratio(cell, reference).mean for cell in shown}
     ratios = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
-    doubt = " (one timing each)" if all(len(cell.finals) == 1 for cell in shown) else ""
+    timings = 1 + min((len(cell.tunes) for cell in shown), default=0)
+    single = all(len(cell.finals) == 1 for cell in shown)
+    doubt = f" (fastest of {timings} timings each)" if single and timings > 1 else ""
+    doubt = " (one timing each)" if single and timings == 1 else doubt
     if len(ratios) > (SHOWN if others else 1):
         low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
         return (

@@ -125,7 +125,9 @@ def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = Non
 def step_ratio(cell: Cell, reference: Cell | None) -> Estimate:
     """Return the time per image over that of `reference`, paired by seed, on equal hardware.
 
-    NaN without a reference or where device, precision or threads differ.
+    With one seed there is one pair, which whatever else the machine did would decide: then the
+    fastest training run of each cell, trials included, is the least disturbed. NaN without a
+    reference or where device, precision or threads differ.
     """
     if reference is None:
         return Estimate(math.nan, math.nan, "none", 0)
@@ -136,6 +138,12 @@ def step_ratio(cell: Cell, reference: Cell | None) -> Estimate:
     ratios = (both["images_per_second_reference"] / both["images_per_second"]).dropna()
     if ratios.empty:
         return Estimate(math.nan, math.nan, "none", 0)
-    spread = float(ratios.std(ddof=1)) if len(ratios) > 1 else math.nan
-    over: Ground = "seeds" if len(ratios) > 1 else "none"
-    return Estimate(float(ratios.mean()), spread, over, len(ratios))
+    if len(ratios) == 1:
+        return Estimate(fastest(reference) / fastest(cell), math.nan, "none", 1)
+    return Estimate(float(ratios.mean()), float(ratios.std(ddof=1)), "seeds", len(ratios))
+
+
+def fastest(cell: Cell) -> float:
+    """Return the images per second of the cell's fastest training run, trials included."""
+    runs = [cell.finals["images_per_second"], cell.tunes["images_per_second"]]
+    return float(max(run.max() for run in runs if len(run)))

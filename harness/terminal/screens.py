@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -27,7 +29,18 @@ def table(console: Console, records: list[dict[str, Any]], title: str = "") -> N
         shown.add_column(key, justify="right" if numeric else "left", overflow="fold")
     for record in records:
         shown.add_row(*(_cell(value) for value in record.values()))
-    console.print(shown)
+    if (
+        Measurement.get(console, console.options.update(max_width=10_000), shown).maximum
+        <= console.width
+    ):
+        console.print(shown)
+        return
+    for record in records:  # too wide for this terminal: a few lines per record
+        name, *rest = record.values()
+        console.print(_cell(name), style="bold")
+        said = [(key, _cell(v)) for key, v in zip(list(record)[1:], rest, strict=True)]
+        line = Text(" · ").join([Text(f"{key} ").append_text(text) for key, text in said if text])
+        console.print(Padding(line, (0, 0, 0, 2)))
 
 
 def _cell(value: Any) -> Text:
