@@ -1,5 +1,6 @@
 """The store: whole files or none, damage, locks, full disks, stale and shared rows."""
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -31,15 +32,20 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-@pytest.fixture
-def small_disk() -> Iterator[int]:
-    """Let no file of this process grow beyond 4 KiB: writes fail as on a full disk."""
+@contextlib.contextmanager
+def small_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 4 KiB: writes fail as on a full disk.
+
+    Nothing may be printed inside: standard output may be a file too.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield 4096
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
 
 
 def fill(store: Store, **columns: Any) -> list[Path]:
@@ -127,11 +133,13 @@ def test_a_row_file_of_another_schema_is_refused(store: Store) -> None:
         store.rows()
 
 
-def test_a_full_disk_leaves_no_part_of_a_row(store: Store, small_disk: int) -> None:
+def test_a_full_disk_leaves_no_part_of_a_row(store: Store) -> None:
     (store.root / "_tmp-old").write_bytes(b"left by a crash")
     before = listing(store.root)
-    with pytest.raises(StoreError, match=r"the disk is full: .* what was stored before is whole"):
-        store.write(make_row(CELL, "tune", 0, cause="x" * 20_000))
+    row = make_row(CELL, "tune", 0, cause="x" * 20_000)
+    full = r"the disk is full: .* what was stored before is whole"
+    with pytest.raises(StoreError, match=full), small_disk():
+        store.write(row)
     assert listing(store.root) == before
 
 
