@@ -100,9 +100,14 @@ def build_loss(
     return importlib.import_module("losses.sum").WeightedSum(built)
 
 
-def required_weights(terms: tuple[Term, ...]) -> tuple[str, ...]:
-    """Return the names of the pretrained weights that the losses' classes ask for."""
-    return tuple(name for term in terms for name in _class("loss", term.name).requires)  # type: ignore[attr-defined]
+def required_weights(terms: tuple[Term, ...], channels: int | None = None) -> tuple[str, ...]:
+    """Return the names of the pretrained weights that the losses ask for, each once."""
+    names = [
+        name
+        for term in terms
+        for name in _class("loss", term.name).required(channels, **term.options)  # type: ignore[attr-defined]
+    ]
+    return tuple(dict.fromkeys(names))
 
 
 def build_dataset(component: Component) -> Any:

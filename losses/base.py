@@ -55,7 +55,8 @@ class ReconstructionLoss(nn.Module):
         useful; on the instance it is scaled with C*H*W, as the energies are.
       density: whether the energy is a negative log-likelihood in nats, constants included.
       batch_coupled: whether an image's energy depends on the rest of its batch.
-      requires: names of the pretrained weights it needs, keys of `self.weights`.
+      requires: names of the pretrained weights it needs whatever its options are; override
+        `required` where options or channels decide. `self.weights_file(name)` gives the path.
       native_scale: C*H*W where the source takes a mean over pixels, 1 where it sums.
       starts_at: epoch of the full budget at which its last scheduled term starts.
       main_lr, companion_lr: learning rates of `main_parameters()` and of `companion`.
@@ -69,6 +70,8 @@ class ReconstructionLoss(nn.Module):
       decoder_loss(recon, target, latent, generated) -> (B,) or scalar: added to the main
         objective on `recon = decode(latent.detach())` and `generated = decode(prior noise)`, so
         it cannot reach the encoder.
+      snapshot(latent) -> {name: (B, ...)}: what a report may want to see over the epochs for the
+        same few images, such as the kernels of `blur`; it changes nothing and draws nothing.
     """
 
     beta_range: tuple[float, float] = (0.01, 100.0)
@@ -103,7 +106,20 @@ class ReconstructionLoss(nn.Module):
         self.generator = generator
         self.weights = dict(weights or {})
         self.companion = None
-        missing = [name for name in self.requires if name not in self.weights]
+        self._check_weights(self.requires)
+
+    @classmethod
+    def required(cls, channels: int | None, **options: Any) -> tuple[str, ...]:
+        """Return the names of the pretrained weights needed with these options and channels."""
+        return cls.requires
+
+    def weights_file(self, name: str) -> Path:
+        """Return the file of the named weights, or raise `MissingWeights` if none was given."""
+        self._check_weights((name,))
+        return self.weights[name]
+
+    def _check_weights(self, names: tuple[str, ...]) -> None:
+        missing = [name for name in names if name not in self.weights]
         if missing:
             raise MissingWeights(
                 f"{type(self).__name__} needs the pretrained weights {', '.join(missing)}; "
@@ -132,6 +148,10 @@ class ReconstructionLoss(nn.Module):
 
     def start_epoch(self, progress: float) -> None:
         """Learn the time, `progress` in epochs of the full budget; schedules override this."""
+
+    def snapshot(self, latent: Tensor) -> dict[str, Tensor]:
+        """Return tensors `(B, ...)` to keep over the epochs, of images with this latent mean."""
+        return {}
 
     def main_groups(self) -> list[dict[str, Any]]:
         """Return optimiser groups for the main optimiser, none without main parameters."""

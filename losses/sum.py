@@ -97,6 +97,10 @@ class WeightedSum(ReconstructionLoss):
         for loss in self._losses:
             loss.start_epoch(progress)
 
+    def snapshot(self, latent: Tensor) -> dict[str, Tensor]:
+        """Return what its terms would keep."""
+        return {k: v for loss in self._losses for k, v in loss.snapshot(latent).items()}
+
 
 def _checked_weight(weight: float) -> float:
     if not (math.isfinite(weight) and weight > 0):
