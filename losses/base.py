@@ -55,6 +55,8 @@ class ReconstructionLoss(nn.Module):
         useful; on the instance it is scaled with C*H*W, as the energies are.
       density: whether the energy is a negative log-likelihood in nats, constants included.
       batch_coupled: whether an image's energy depends on the rest of its batch.
+      stopped_gradient: whether its source holds a factor of the value constant for the gradient,
+        which is then not the derivative of the value, on purpose.
       requires: names of the pretrained weights it needs whatever its options are; override
         `required` where options or channels decide. `self.weights_file(name)` gives the path.
       native_scale: C*H*W where the source takes a mean over pixels, 1 where it sums.
@@ -77,6 +79,7 @@ class ReconstructionLoss(nn.Module):
     beta_range: tuple[float, float] = (0.01, 100.0)
     density: bool = False
     batch_coupled: bool = False
+    stopped_gradient: bool = False
     requires: tuple[str, ...] = ()
     native_scale: float = 1.0
     starts_at: float = 0.0

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Unpack
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.autograd import Function
 
 from losses.base import Context, ReconstructionLoss
 from losses.options import InvalidOption
 
 C1 = 0.01**2  # (K1 * data range)^2
 C2 = 0.03**2  # (K2 * data range)^2
+# Variances do not depend on the origin; around 0.5 they lose fewer digits.
+ORIGIN = 0.5
+# Outputs of a sliding window computed at once; wider, most of the product would be with zeros.
+TILE = 64
 
 
 class SSIM(ReconstructionLoss):
@@ -28,53 +34,117 @@ class SSIM(ReconstructionLoss):
     # from 1 on the posterior of a short training run on photographs collapses.
     beta_range = (0.1, 3.0)
 
-    horizontal: Tensor
-    vertical: Tensor
-
     def __init__(self, *, window: int = 11, sigma: float = 1.5, **context: Unpack[Context]) -> None:
         super().__init__(**context)
         channels, height, width = self.needed_image_shape()
         self.native_scale = float(channels * height * width)
-        kernel = gaussian_kernel(window, sigma)
+        check_window(window, sigma)
         check_fit(height, width, window)
-        self.register_buffer("horizontal", sliding_matrix(kernel, width).T, persistent=False)
-        self.register_buffer("vertical", sliding_matrix(kernel, height), persistent=False)
+        self.local_mean = LocalMean(height, width, window, sigma)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        if recon.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"SSIM was built for images {self.image_shape} but got {tuple(recon.shape[1:])}; "
-                "build it with their image_shape"
-            )
-        return self.native_scale * (1 - self._similarity(recon, target).flatten(1).mean(1))
+        check_shape(self, recon)
+        moments = self.local_mean.moments(target - ORIGIN, recon - ORIGIN)
+        similarity = moments.luminance() * moments.contrast_and_structure()
+        return self.native_scale * (1 - similarity.flatten(1).mean(1))
 
-    def _similarity(self, recon: Tensor, target: Tensor) -> Tensor:
-        # Variances do not depend on the origin; around 0.5 they lose fewer digits.
-        x, y = target - 0.5, recon - 0.5
-        mean_x, mean_y = self._filter(x), self._filter(y)
-        covariance = self._filter(x * y) - mean_x * mean_y
-        variances = self._filter(x * x + y * y) - mean_x**2 - mean_y**2
-        mean_x, mean_y = mean_x + 0.5, mean_y + 0.5
-        luminance = (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
-        return luminance * (2 * covariance + C2) / (variances + C2)
 
-    def _filter(self, images: Tensor) -> Tensor:
-        # Two matrix products cost less than depthwise convolutions, on the CPU and backward too.
-        return self.vertical.to(images.dtype) @ (images @ self.horizontal.to(images.dtype))
+class Moments(NamedTuple):
+    """Local moments of two images; `variances` is the sum of both."""
+
+    mean_x: Tensor
+    mean_y: Tensor
+    covariance: Tensor
+    variances: Tensor
+
+    def luminance(self) -> Tensor:
+        """Return `(2 mx my + C1) / (mx^2 + my^2 + C1)`, Wang et al. 2004, eq. 6."""
+        mean_x, mean_y = self.mean_x + ORIGIN, self.mean_y + ORIGIN
+        return (2 * mean_x * mean_y + C1) / (mean_x**2 + mean_y**2 + C1)
+
+    def contrast_and_structure(self) -> Tensor:
+        """Return `(2 cov + C2) / (vx + vy + C2)`, eq. 9 times eq. 10 with C3 = C2 / 2."""
+        return (2 * self.covariance + C2) / (self.variances + C2)
+
+
+class LocalMean(nn.Module):
+    """Means under a Gaussian window at every position where it lies wholly inside the image.
+
+    Two matrix products cost less than depthwise convolutions, on the CPU and backward too.
+    """
+
+    horizontal: Tensor
+    vertical: Tensor
+
+    def __init__(self, height: int, width: int, window: int, sigma: float) -> None:
+        super().__init__()
+        kernel = gaussian_kernel(window, sigma)
+        self.register_buffer("horizontal", sliding_matrix(kernel, width).T, persistent=False)
+        self.register_buffer("vertical", sliding_matrix(kernel, height), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return `(B, C, height - window + 1, width - window + 1)`."""
+        rows, columns = self.vertical.to(images.dtype), self.horizontal.to(images.dtype)
+        filtered: Tensor = BandedProduct.apply(images, rows, columns)
+        return filtered
+
+    def moments(self, x: Tensor, y: Tensor) -> Moments:
+        """Return the local moments of images whose grey value `ORIGIN` was moved to 0."""
+        mean_x, mean_y = self(x), self(y)
+        covariance = self(x * y) - mean_x * mean_y
+        variances = self(x * x + y * y) - mean_x**2 - mean_y**2
+        return Moments(mean_x, mean_y, covariance, variances)
+
+
+class BandedProduct(Function):
+    """`rows @ images @ columns` for sliding matrices or their transposes, tile by tile.
+
+    Autograd through the tiles themselves would fill a whole image for the gradient of each.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return `(..., len(rows), columns.shape[1])`."""
+        ctx.save_for_backward(rows, columns)
+        across = [images[..., a:b] @ columns[a:b, tile] for a, b, tile in _tiles(*columns.shape)]
+        wide = across[0] if len(across) == 1 else torch.cat(across, -1)
+        down = [rows[tile, a:b] @ wide[..., a:b, :] for a, b, tile in _tiles(*rows.T.shape)]
+        return down[0] if len(down) == 1 else torch.cat(down, -2)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        """Return the gradient of the images; the matrices are constants."""
+        rows, columns = ctx.saved_tensors
+        return BandedProduct.apply(grads[0], rows.T, columns.T), None, None
+
+
+def _tiles(inputs: int, outputs: int) -> Iterator[tuple[int, int, slice]]:
+    """Yield tiles of outputs with the range of inputs that they depend on."""
+    reach = abs(inputs - outputs)
+    for start in range(0, outputs, TILE):
+        stop = min(start + TILE, outputs)
+        # A sliding window looks ahead; its transpose, which makes a line longer, looks back.
+        first, last = (start, stop + reach) if inputs >= outputs else (start - reach, stop)
+        yield max(0, first), min(inputs, last), slice(start, stop)
 
 
 def gaussian_kernel(window: int, sigma: float) -> Tensor:
     """Return a Gaussian of odd length `window` with unit sum, `(window,)` in float64."""
+    check_window(window, sigma)
+    offsets = torch.arange(window, dtype=torch.float64) - window // 2
+    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
+    return weights / weights.sum()
+
+
+def check_window(window: int, sigma: float) -> None:
+    """Raise `InvalidOption` for an even window or a sigma that is not positive and finite."""
     if window < 1 or window % 2 == 0:
         raise InvalidOption(f"window is {window!r}; give an odd positive integer such as 11")
     if not 0 < sigma < float("inf"):
         raise InvalidOption(f"sigma is {sigma!r}; give a positive number such as 1.5")
-    offsets = torch.arange(window, dtype=torch.float64) - window // 2
-    weights = torch.exp(-(offsets**2) / (2 * sigma**2))
-    return weights / weights.sum()
 
 
 def check_fit(height: int, width: int, window: int) -> None:
@@ -88,13 +158,22 @@ def check_fit(height: int, width: int, window: int) -> None:
         )
 
 
+def check_shape(loss: ReconstructionLoss, images: Tensor) -> None:
+    """Raise `InvalidOption` for images of another shape than the loss was built for."""
+    if images.shape[1:] != loss.image_shape:
+        raise InvalidOption(
+            f"{type(loss).__name__} was built for images {loss.image_shape} but got "
+            f"{tuple(images.shape[1:])}; build it with their image_shape"
+        )
+
+
 def sliding_matrix(kernel: Tensor, side: int) -> Tensor:
     """Return the matrix that filters a line of `side` pixels where the kernel fits wholly.
 
-    Shape `(side - len(kernel) + 1, side)`, float32; row i holds the kernel from column i on.
+    Shape `(side - len(kernel) + 1, side)`, float64; row i holds the kernel from column i on.
     """
     rows = side - len(kernel) + 1
     matrix = torch.zeros(rows, side, dtype=kernel.dtype)
     for offset, weight in enumerate(kernel):
         matrix.diagonal(offset)[:rows] = weight
-    return matrix.float()
+    return matrix

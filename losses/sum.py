@@ -44,6 +44,7 @@ class WeightedSum(ReconstructionLoss):
             sum(weight * loss.beta_range[1] for weight, loss in self._weighted()),
         )
         self.batch_coupled = any(loss.batch_coupled for loss in self._losses)
+        self.stopped_gradient = any(loss.stopped_gradient for loss in self._losses)
         self.starts_at = max(loss.starts_at for loss in self._losses)
         self.requires = tuple(dict.fromkeys(n for loss in self._losses for n in loss.requires))
 

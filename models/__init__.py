@@ -49,6 +49,27 @@ _ENTRIES = (
         "Bredell et al. 2023, architecture B",
         "five strided convolutions, one linear layer, bilinear upsampling",
     ),
+    Entry(
+        "larsen",
+        "models.larsen",
+        "Larsen",
+        "Larsen et al. 2016",
+        "strided 5x5 convolutions and one hidden linear layer each way",
+    ),
+    Entry(
+        "dalal",
+        "models.dalal",
+        "Dalal",
+        "Dalal 2024, VAE1",
+        "two strided and three transposed convolutions, no batch norm",
+    ),
+    Entry(
+        "czolbe",
+        "models.czolbe",
+        "Czolbe",
+        "Czolbe et al. 2020",
+        "convolutions with max pooling, wide linear layers, bilinear upsampling",
+    ),
 )
 REGISTRY: dict[str, Entry] = {entry.name: entry for entry in _ENTRIES}
 
