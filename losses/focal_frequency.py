@@ -61,6 +61,7 @@ class FocalFrequency(ReconstructionLoss):
             )
         self.native_scale = float(math.prod(shape))
         self.batch_coupled = ave_spectrum or batch_matrix
+        self.stopped_gradient = alpha > 0
         self.alpha, self.patch_factor = alpha, patch_factor
         self.ave_spectrum, self.log_matrix = ave_spectrum, log_matrix
         self.weight_dims = (0, 1, 2, 3, 4, 5) if batch_matrix else (3, 5)

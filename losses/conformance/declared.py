@@ -59,7 +59,9 @@ def _scales(loss: ReconstructionLoss, values: int) -> list[str]:
     mixed = isinstance(loss, WeightedSum) and math.isnan(scale)
     rates = {name: getattr(loss, name) for name in ("main_lr", "companion_lr")}
     return [
-        "" if scale in (1, values) or mixed else f"native_scale is {scale}, not 1 or C*H*W={values}",
+        ""
+        if scale in (1, values) or mixed
+        else f"native_scale is {scale}, not 1 or C*H*W={values}",
         "" if 0 <= start < math.inf else f"starts_at is {start}, not an epoch from 0 on",
         *(f"{k} is {v}, not positive" for k, v in rates.items() if not 0 < v < math.inf),
     ]
@@ -116,7 +118,7 @@ def _tried(subject: Subject, name: str, value: Any) -> Outcome:
     try:
         loss = subject.fresh(**{name: value})
         loss.eval()
-        energy = loss(*subject.batch())
+        energy = loss(*subject.batch()).detach()
     except ValueError:
         return None
     except Exception as error:

@@ -33,6 +33,7 @@ def devices(subject: Subject) -> Outcome:
     return None
 
 
+@torch.no_grad()
 def double(subject: Subject) -> Outcome:
     """`loss.double()` takes float64 images and gives the same energies."""
     single = subject.loss().eval()(*subject.batch())
@@ -49,7 +50,7 @@ def gpu(subject: Subject) -> Outcome:
     """On a GPU it gives the energies of the CPU, with a gradient."""
     if not torch.cuda.is_available():
         return Skipped("no CUDA device here")
-    expected = subject.loss().eval()(*subject.batch())
+    expected = subject.loss().eval()(*subject.batch()).detach()
     asked = Batch(*(value.cuda() for value in subject.batch())).asking()
     loss: ReconstructionLoss = subject.loss().cuda()
     loss.train()(*asked).sum().backward()

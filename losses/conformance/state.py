@@ -11,6 +11,7 @@ from losses.base import ReconstructionLoss
 from losses.conformance.subject import Failure, Outcome, Subject
 
 
+@torch.no_grad()
 def state(subject: Subject) -> Outcome:
     """All that building or training decides is in the state dict, which a checkpoint keeps.
 
@@ -35,10 +36,9 @@ def _used(subject: Subject) -> ReconstructionLoss:
     generator = torch.Generator().manual_seed(6)
     for seed in (2, 3):
         loss(*subject.batch(seed=seed))
-    with torch.no_grad():
-        for parameter in _trained(loss):
-            draw = torch.randn(parameter.shape, generator=generator)
-            parameter.add_(0.01 * draw.to(parameter))
+    for parameter in _trained(loss):
+        draw = torch.randn(parameter.shape, generator=generator)
+        parameter.add_(0.01 * draw.to(parameter))
     return loss
 
 
@@ -47,6 +47,7 @@ def _trained(loss: ReconstructionLoss) -> list[Tensor]:
     return [parameter for group in groups for parameter in group["params"]]
 
 
+@torch.no_grad()
 def copies(subject: Subject) -> Outcome:
     """A deep copy gives the same energies and has parameters of its own."""
     loss = _used(subject)

@@ -42,6 +42,7 @@ def _word(kind: torch.dtype) -> str:
     return str(kind).removeprefix("torch.")
 
 
+@torch.no_grad()
 def logits(subject: Subject) -> Outcome:
     """It takes `logits`, the decoder's outputs before the sigmoid, and means the same by them.
 
@@ -111,7 +112,7 @@ def _not_finite(subject: Subject, names: list[tuple[str, str]], batch: Batch) ->
     if len(at):
         a, b = names[int(at[0])]
         return Failure(
-            f"the energy of {a} against {b} is {energy[at[0]].item():g}",
+            f"the energy of {a} against {b} is {energy.detach()[at[0]].item():g}",
             "keep logarithms, roots and divisions away from 0: add a small constant inside",
         )
     energy.sum().backward()
@@ -126,35 +127,42 @@ def _not_finite(subject: Subject, names: list[tuple[str, str]], batch: Batch) ->
     return None
 
 
+@torch.no_grad()
 def batch(subject: Subject) -> Outcome:
     """An image's energy does not depend on its batch mates, unless `batch_coupled` says so.
 
     A coupled value changes with the batch size, and its tables carry a mark. Where it is declared,
     the order of the images must still not matter.
     """
-    together = subject.batch(3)
-    others = subject.batch(3, seed=8, weight=0.3)
-    mixed = Batch(*(torch.cat([a[:1], b[1:]]) for a, b in zip(together, others, strict=True)))
-    declared = subject.loss().batch_coupled
-    depends = False
-    for training in (True, False):
-        first, second = (subject.loss().train(training)(*each)[0] for each in (together, mixed))
-        depends |= not torch.allclose(first, second, rtol=1e-4, atol=1e-6)
-    single = torch.cat([subject.loss().eval()(*together.rows([i])) for i in range(3)])
-    joint = subject.loss().eval()(*together)
-    depends |= not torch.allclose(joint, single, rtol=1e-4, atol=1e-6 * float(joint.abs().max()))
-    if declared:
-        order = [2, 0, 1]
-        moved = subject.loss().eval()(*together.rows(order))
-        if not torch.allclose(moved, joint[order], rtol=1e-4, atol=1e-6):
-            return Failure("the order of the images changes their energies", "treat all alike")
-        return None if depends else Note("it declares batch_coupled but no coupling was seen")
-    if depends:
+    depends = _depends_on_mates(subject)
+    if not subject.loss().batch_coupled:
+        if not depends:
+            return None
         return Failure(
             "the energy of an image changes with the other images of its batch",
             "reduce over dimensions 1, 2, 3 alone, or declare batch_coupled = True",
         )
-    return None
+    order, together = [2, 0, 1], subject.batch()
+    joint = subject.loss().eval()(*together)
+    if not _close(subject.loss().eval()(*together.rows(order)), joint[order]):
+        return Failure("the order of the images changes their energies", "treat all images alike")
+    return None if depends else Note("it declares batch_coupled, but no coupling was seen")
+
+
+def _depends_on_mates(subject: Subject) -> bool:
+    together, others = subject.batch(), subject.batch(seed=8, weight=0.3)
+    mixed = Batch(*(torch.cat([a[:1], b[1:]]) for a, b in zip(together, others, strict=True)))
+    for training in (True, False):  # the batch size stays, and with it what is drawn
+        first, second = (subject.loss().train(training)(*each)[0] for each in (together, mixed))
+        if not _close(first, second):
+            return True
+    alone = torch.cat([subject.loss().eval()(*together.rows([i])) for i in range(3)])
+    return not _close(alone, subject.loss().eval()(*together))
+
+
+def _close(first: Tensor, second: Tensor) -> bool:
+    scale = float(second.abs().max())
+    return torch.allclose(first, second, rtol=1e-4, atol=1e-6 * scale)
 
 
 def randomness(subject: Subject) -> Outcome:
@@ -191,6 +199,7 @@ def _global_states() -> tuple[bytes, str, str]:
     return state, repr(random.getstate()), repr(np.random.get_state())
 
 
+@torch.no_grad()
 def evaluation(subject: Subject) -> Outcome:
     """Under `eval()` nothing is drawn and nothing is learned: the same images, the same energies."""
     loss = subject.loss().eval()
@@ -206,6 +215,7 @@ def evaluation(subject: Subject) -> Outcome:
     return None
 
 
+@torch.no_grad()
 def noise(subject: Subject) -> Outcome:
     """More of another image mixed in should cost more (a note: some losses see other things)."""
     loss = subject.loss().eval()
@@ -216,6 +226,7 @@ def noise(subject: Subject) -> Outcome:
     return Note(f"the mean energy does not rise with the share of noise {WEIGHTS}: {shown}")
 
 
+@torch.no_grad()
 def identity(subject: Subject) -> Outcome:
     """A perfect reconstruction should cost least (a note: likelihoods may have a floor)."""
     loss = subject.loss().eval()

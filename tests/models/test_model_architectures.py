@@ -89,7 +89,7 @@ def test_meta_models_run_without_memory(name):
     assert record.recon.shape == (2, 3, 64, 64)
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("name", ["conv4", "conv5-bilinear"])
 def test_activations_leak_by_a_hundredth(name):
     with torch.device("meta"):
         model = models.build(name, image_shape=(3, 32, 32), latent_size=8)
