@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 
 from harness import components
 from harness.errors import HarnessError
+from harness.files import write_atomically
 from harness.grid import Cell
-from harness.store import Store, write_atomically
+from harness.store import Store
 
 if TYPE_CHECKING:
     from harness.measured import Measured
@@ -67,10 +68,22 @@ def load_model(path: str | Path, device: str = "cpu") -> Any:
 
 def save_measured(store: Store, cell: str, seed: int, measured: "Measured") -> None:
     """Write the pictures and the scores per image of a final model."""
-    pictures = io.BytesIO()
-    np.savez(pictures, allow_pickle=False, **measured.pictures)
-    images = store.artefact("images", cell, seed, "npz")
-    write_atomically(images, lambda stream: stream.write(pictures.getvalue()))
+    _save_arrays(store.artefact("images", cell, seed, "npz"), measured.pictures)
     scores = pa.Table.from_pandas(measured.scores, preserve_index=False)
     target = store.artefact("scores", cell, seed, "parquet")
     write_atomically(target, lambda stream: pq.write_table(scores, stream))
+
+
+def save_snapshots(store: Store, cell: str, seed: int, arrays: dict[str, np.ndarray]) -> None:
+    """Write what the loss showed of itself over the epochs; see `Snapshots.arrays`."""
+    path = store.artefact("images", cell, seed, "snapshots.npz")
+    if arrays:
+        _save_arrays(path, arrays)
+    else:
+        path.unlink(missing_ok=True)  # of an earlier source of the loss
+
+
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    write_atomically(path, lambda stream: stream.write(content.getvalue()))

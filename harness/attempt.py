@@ -14,6 +14,7 @@ from harness import device as devices
 from harness.checkpoint import Checkpoint
 from harness.grid import Cell
 from harness.measured import Measured, Reference
+from harness.snapshots import Snapshots
 from harness.store import Store
 from harness.train import Job, Trained, Trainer
 
@@ -97,6 +98,7 @@ class Attempt:
             context.store.root / "_checkpoints" / name,
             f"{context.fingerprint} {stage} {number} {beta!r} {self.epochs}",
         )
+        self.snapshots = None if tuning else Snapshots(context.splits.train, self.epochs)
 
     @cached_property
     def model(self) -> Any:
@@ -121,6 +123,7 @@ class Attempt:
             loss_generator=loss_generator,
             checkpoint=self.checkpoint,
             stop=context.stop,
+            snapshots=self.snapshots,
         )
         trained = trainer.run(self._after_epoch)
         row = self._effort(trained) | sizes | _nature(loss)
@@ -158,6 +161,8 @@ class Attempt:
     def _keep(self, measured: Measured) -> None:
         context, seed = self.context, self.number
         artefacts.save_measured(context.store, context.cell.id, seed, measured)
+        if self.snapshots:
+            artefacts.save_snapshots(context.store, context.cell.id, seed, self.snapshots.arrays())
         if context.keep_models == "none" or (context.keep_models == "first-seed" and seed > 0):
             return
         path = context.store.artefact("models", context.cell.id, seed, "safetensors")

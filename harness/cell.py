@@ -60,7 +60,8 @@ def run_cell(
         CellFailed: a row with the cause is stored.
         StoreError: a row cannot be stored.
     """
-    CellRun(assignment, tell, stop).run()
+    with Store(assignment.results).claim(assignment.cell.id, stop):
+        CellRun(assignment, tell, stop).run()
 
 
 def describe(cell: Cell) -> dict[str, Any]:
@@ -72,9 +73,7 @@ def describe(cell: Cell) -> dict[str, Any]:
         "loss": cell.loss_spec,
         "dataset_options": json.dumps(cell.dataset.options),
         "model_options": json.dumps(cell.model.options),
-        "loss_options": json.dumps(
-            [term.model_dump(include={"weight", "name", "options"}) for term in cell.loss]
-        ),
+        "loss_options": json.dumps([term.record() for term in cell.loss]),
         "protocol": cell.protocol.model_dump_json(exclude={"seeds"}),
         "objective": cell.protocol.objective,
         "latent": cell.protocol.latent,
@@ -226,7 +225,9 @@ class CellRun:
 
     @cached_property
     def _facts(self) -> dict[str, Any]:
-        needed = {self.protocol.features, *components.required_weights(self.cell.loss)}
+        channels = self.context.splits.image_shape[0]
+        required = components.required_weights(self.cell.loss, channels)
+        needed = {self.protocol.features, *required}
         used = {name: path for name, path in self.assignment.weights.items() if name in needed}
         return {
             "device": self.assignment.device,

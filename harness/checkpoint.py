@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from harness.store import write_atomically
+from harness.files import write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from harness import plugins
 from harness.errors import HarnessError, suggestion
 from harness.specs import Spec, Value, format_spec, format_value, parse, parse_sum
 
@@ -32,11 +33,18 @@ class Term(Component):
     """One loss of a weighted sum."""
 
     weight: float = 1.0
+    plugin: plugins.Plugin | None = None  # where a loss from outside is imported from
+
+    def record(self) -> dict[str, Any]:
+        """Return what decides the numbers: weight, name, options, and a plugin's source."""
+        own = {"weight": self.weight, "name": self.name, "options": self.options}
+        return own if self.plugin is None else own | {"plugin": self.plugin.sha256}
 
 
 def registry(kind: Kind) -> dict[str, Any]:
-    """Return the table of a component folder; nothing else is imported."""
-    return dict(_folder(kind).REGISTRY)
+    """Return the table of a component folder, of losses with plugins; nothing else is imported."""
+    outside = plugins.installed() if kind == "loss" else {}
+    return {**outside, **_folder(kind).REGISTRY}
 
 
 def resolve(kind: Kind, text: str) -> Component:
@@ -45,8 +53,8 @@ def resolve(kind: Kind, text: str) -> Component:
     Raises:
         HarnessError: unknown name or option, or a value of the wrong type or range.
     """
-    name, options, spec = _resolve(kind, parse(text, registry(kind)))
-    return Component(name=name, options=options, spec=spec)
+    name, resolved, spec = _resolve(kind, parse(text, registry(kind)))
+    return Component(name=name, options=resolved, spec=spec)
 
 
 def resolve_loss(text: str) -> tuple[Term, ...]:
@@ -59,8 +67,9 @@ def resolve_loss(text: str) -> tuple[Term, ...]:
     for weight, part in parse_sum(text, registry("loss")):
         if not 0 < weight < float("inf"):
             raise HarnessError(f"the weight {weight:g} in {text!r} must be positive and finite")
-        name, options, spec = _resolve("loss", part)
-        terms.append(Term(name=name, options=options, spec=spec, weight=weight))
+        name, resolved, spec = _resolve("loss", part)
+        plugin = plugins.of(name)
+        terms.append(Term(name=name, options=resolved, spec=spec, weight=weight, plugin=plugin))
     return tuple(terms)
 
 
@@ -89,6 +98,7 @@ def build_loss(
     """Build the loss, or the weighted sum where there are several terms or a weight."""
     losses = _folder("loss")
     built = []
+    import_plugins(terms)
     for term in terms:
         with _user_errors(term.spec):
             one = losses.build(
@@ -100,8 +110,20 @@ def build_loss(
     return importlib.import_module("losses.sum").WeightedSum(built)
 
 
-def required_weights(terms: tuple[Term, ...], channels: int | None = None) -> tuple[str, ...]:
+def import_plugins(terms: tuple[Term, ...]) -> None:
+    """Import the losses from outside that the terms name, where this process has not yet.
+
+    Raises:
+        HarnessError: one is gone or changed since.
+    """
+    for term in terms:
+        if term.plugin is not None:
+            plugins.use(term.name, term.plugin)
+
+
+def required_weights(terms: tuple[Term, ...], channels: int | None) -> tuple[str, ...]:
     """Return the names of the pretrained weights that the losses ask for, each once."""
+    import_plugins(terms)
     names = [
         name
         for term in terms
@@ -114,6 +136,12 @@ def build_dataset(component: Component) -> Any:
     """Build the reader; it has decoded nothing yet."""
     with _user_errors(component.spec):
         return _class("dataset", component.name)(**component.options)
+
+
+def summary(kind: Kind, name: str) -> str:
+    """Return the first paragraph of the class's docstring, on one line."""
+    text = inspect.getdoc(_class(kind, name)) or ""
+    return " ".join(text.partition("\n\n")[0].split())
 
 
 def source_modules(kind: Kind, names: list[str]) -> list[str]:
@@ -141,6 +169,8 @@ def _folder(kind: Kind) -> ModuleType:
 
 
 def _class(kind: Kind, name: str) -> type:
+    if kind == "loss":
+        plugins.activate(name)
     table = registry(kind)
     if name not in table:
         hint = suggestion(name, table)
@@ -153,7 +183,7 @@ def _class(kind: Kind, name: str) -> type:
 
 
 def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
-    schema = _options(kind, spec.name)
+    schema = options(kind, spec.name)
     given = dict(spec.options)
     for key in given:
         if key not in schema.model_fields:
@@ -180,10 +210,18 @@ def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
     return spec.name, resolved, format_spec(spec.name, shown)
 
 
+def options(kind: Kind, name: str) -> type[BaseModel]:
+    """Make the options' schema from the signature of the class: defaults live there only.
+
+    Raises:
+        HarnessError: unknown name.
+    """
+    return _schema(name, _class(kind, name))
+
+
 @functools.cache
-def _options(kind: Kind, name: str) -> type[BaseModel]:
-    """Make the options' schema from the signature of the class: defaults live there only."""
-    signature = inspect.signature(_class(kind, name).__init__, eval_str=True)  # type: ignore[misc]
+def _schema(name: str, component: Any) -> type[BaseModel]:
+    signature = inspect.signature(component.__init__, eval_str=True)
     fields: dict[str, Any] = {
         parameter.name: (
             parameter.annotation,

@@ -3,15 +3,16 @@
 import fnmatch
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from harness import components
+from harness import components, plugins, presets
 from harness.components import Component, Term
 from harness.errors import HarnessError, suggestion
 from harness.protocol import Protocol
@@ -42,7 +43,7 @@ class Cell(BaseModel):
         content = {
             "dataset": [self.dataset.name, self.dataset.options],
             "model": [self.model.name, self.model.options],
-            "loss": [[term.weight, term.name, term.options] for term in self.loss],
+            "loss": [list(term.record().values()) for term in self.loss],
             "protocol": self.protocol.identity(),
         }
         text = json.dumps(content, sort_keys=True)
@@ -85,10 +86,29 @@ class Grid(BaseModel):
     """A named set of blocks under one protocol."""
 
     model_config = ConfigDict(extra="forbid")
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    name: str
     title: str = ""
+    plugins: list[str] = Field(default_factory=list)  # files of losses, beside the TOML file
     protocol: dict[str, Any] = Field(default_factory=dict)
     block: list[Block] = Field(min_length=1)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        """A name is also a folder."""
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise ValueError(
+                f"the name {name!r} of the grid cannot name a folder: write letters, digits, dots, "
+                "dashes and underscores, and begin with a letter or digit"
+            )
+        return name
+
+    @field_validator("block", mode="before")
+    @classmethod
+    def _check_block(cls, block: Any) -> Any:
+        if isinstance(block, dict):
+            raise ValueError("the grid has [block] with single brackets: write [[block]]")
+        return block
 
     def cells(self) -> list[Cell]:
         """Resolve every cell, in the order of the file, each once.
@@ -98,16 +118,18 @@ class Grid(BaseModel):
         """
         found: dict[str, Cell] = {}
         for block in self.block:
-            for cell in self._block_cells(block):
+            for cell in self.block_cells(block):
                 found.setdefault(cell.id, cell)
         return list(found.values())
 
-    def _block_cells(self, block: Block) -> Iterator[Cell]:
+    def block_cells(self, block: Block) -> Iterator[Cell]:
+        """Resolve the cells of one block, in the order of the file."""
         for dataset in block.datasets:
             for model in block.models:
                 for item in block.losses:
                     entry = Entry(loss=item) if isinstance(item, str) else item
-                    keys = {**self.protocol, **block.protocol, **entry.protocol}
+                    layers = (self.protocol, block.protocol, entry.protocol)
+                    keys = {k: v for layer in layers for k, v in presets.expand(layer).items()}
                     yield Cell(
                         dataset=components.resolve("dataset", dataset),
                         model=components.resolve("model", model),
@@ -132,14 +154,15 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
         path = Path(name)
         if not path.is_file():
             raise HarnessError(f"there is no grid file {name}")
-        text, origin = _text(path), name
-    elif name in names():
-        text, origin = (resources.files("harness") / "grids" / f"{name}.toml").read_text(), name
-    else:
+        grid = parse(_text(path), name, overrides or {})
+        plugins.load_all(path.parent / file for file in grid.plugins)
+        return grid
+    if name not in names():
         raise HarnessError(
             f"unknown grid {name!r}{suggestion(name, names())}. See: harness list grids"
         )
-    return parse(text, origin, overrides or {})
+    text = (resources.files("harness") / "grids" / f"{name}.toml").read_text()
+    return parse(text, name, overrides or {})
 
 
 def _text(path: Path) -> str:
@@ -167,15 +190,18 @@ def make(content: dict[str, Any], origin: str, overrides: dict[str, Any]) -> Gri
         raise HarnessError(f"{origin}: {explain(error, _MODELS)}") from None
     if not overrides:
         return grid
+    overrides = presets.expand(overrides)
     for block in grid.block:
-        block.protocol |= overrides
+        block.protocol = presets.expand(block.protocol) | overrides
         block.losses = [
             item
             if isinstance(item, str)
             else item.model_copy(
                 update={
                     "protocol": {
-                        key: value for key, value in item.protocol.items() if key not in overrides
+                        key: value
+                        for key, value in presets.expand(item.protocol).items()
+                        if key not in overrides
                     }
                 }
             )

@@ -1,76 +1,16 @@
-"""What there is: components, grids, metrics, stored cells and their state, this machine."""
+"""What is stored: grids, cells and their state."""
 
 import json
-import math
-import platform
-import shutil
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from harness import __version__, components, grid, plan, prepared, provenance, weights
+from harness import plan, prepared, provenance
 from harness.errors import HarnessError, suggestion
 from harness.grid import Cell
-from harness.metrics import METRICS
 from harness.schema import plain
-from harness.settings import settings
 from harness.store import Store, newest
-
-KINDS = ("losses", "models", "datasets", "grids", "metrics")
-
-_PACKAGES = (
-    "torch",
-    "torchvision",
-    "numpy",
-    "pandas",
-    "pyarrow",
-    "optuna",
-    "scikit-image",
-    "scikit-learn",
-    "matplotlib",
-    "safetensors",
-)
-
-
-def listing(kind: str) -> list[dict[str, Any]]:
-    """Return one record per component, grid or metric; imports no torch.
-
-    Raises:
-        HarnessError: unknown kind.
-    """
-    if kind not in KINDS:
-        raise HarnessError(
-            f"unknown kind {kind!r}{suggestion(kind, KINDS)}; valid: {', '.join(KINDS)}"
-        )
-    if kind == "losses":
-        return [_loss(entry) for entry in components.registry("loss").values()]
-    if kind == "models":
-        entries = components.registry("model").values()
-        return [{"name": e.name, "source": e.source, "summary": e.summary} for e in entries]
-    if kind == "datasets":
-        entries = components.registry("dataset").values()
-        return [{"name": e.name, "needs": e.needs, "summary": e.summary} for e in entries]
-    if kind == "grids":
-        return [{"name": name, "title": grid.load(name).title} for name in grid.names()]
-    return [
-        {"name": m.name, "unit": m.unit, "better": _ARROWS[m.direction], "summary": m.summary}
-        for m in METRICS.values()
-    ]
-
-
-_ARROWS = {"maximize": "higher", "minimize": "lower", "none": ""}
-
-
-def _loss(entry: Any) -> dict[str, Any]:
-    return {
-        "name": entry.name,
-        "family": entry.family,
-        "source": entry.source,
-        "needs": entry.needs,
-        "density": entry.density,
-    }
 
 
 def grids_stored(results: Path) -> list[str]:
@@ -114,8 +54,8 @@ def _cell_status(entry: dict[str, Any], rows: pd.DataFrame, store: Store) -> dic
         "cell": cell.id,
         "state": progress.state,
         "why": progress.stale or progress.failed or "",
-        "trials": f"{progress.trials}/{progress.all_trials}",
-        "seeds": f"{progress.seeds}/{progress.all_seeds}",
+        "trials": {"done": progress.trials, "of": progress.all_trials},
+        "seeds": {"done": progress.seeds, "of": progress.all_seeds},
         "beta": None if finals.empty else float(finals["beta"].iloc[0]),
         "objective": objective,
         "value": None if finals.empty else float(finals[objective].mean()),
@@ -127,7 +67,7 @@ def digests(cell: Cell, store: Store) -> tuple[str | None, str | None]:
     """Return the digests of the present source and of the data as last prepared."""
     try:
         source = provenance.source_digest(cell)
-    except KeyError:  # a component of a plugin that is not installed now
+    except (KeyError, HarnessError):  # a component or plugin that is not installed now
         source = None
     return source, prepared_hash(cell, store.root.parent / "_data")
 
@@ -143,6 +83,8 @@ def find_cell(results: Path, text: str) -> tuple[Store, dict[str, Any]]:
     Raises:
         HarnessError: none or several match.
     """
+    if not text.strip():
+        raise HarnessError("no cell was named: give its id or a part of it; see: harness status")
     stores = [Store(results / name) for name in grids_stored(results)]
     every = [(s, entry) for s in stores for entry in s.grid()["cells"]]
     exact = [(s, entry) for s, entry in every if entry["id"] == text]
@@ -154,57 +96,6 @@ def find_cell(results: Path, text: str) -> tuple[Store, dict[str, Any]]:
     if len(ids) > 1:
         raise HarnessError(f"{text!r} matches {len(ids)} cells: {', '.join(ids[:5])}; say which")
     return found[0]
-
-
-def doctor(results: Path) -> dict[str, Any]:
-    """Return what a bug report needs: device, versions, folders, datasets, weights."""
-    import torch
-
-    from harness import device
-
-    found = settings()
-    cuda = [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())]
-    return {
-        "harness": __version__,
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "cpu": f"{device.label(torch.device('cpu'))}, {device.cores()} cores",
-        "memory free": f"{device.free_memory_mib() / 1024:.1f} GiB",
-        "cuda devices": ", ".join(cuda) or "none",
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "folders": {
-            "results": _folder(results),
-            "cache": _folder(found.cache),
-            "HARNESS_DATA": _folder(found.data) if found.data else "not set",
-            "HARNESS_WEIGHTS": _folder(found.weights) if found.weights else "not set",
-        },
-        "datasets": {
-            entry.name: "ready" if entry.needs == "nothing" else f"needs {entry.needs}"
-            for entry in components.registry("dataset").values()
-        },
-        "weights": {name: _weights(name) for name in weights.FILES},
-    }
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "missing"
-
-
-def _folder(path: Path) -> str:
-    if not path.exists():
-        return f"{path} (does not exist yet)"
-    free = shutil.disk_usage(path).free / 2**30
-    return f"{path} ({free:.0f} GiB free)"
-
-
-def _weights(name: str) -> str:
-    path = weights.find(name)
-    if path is None:
-        return f"missing: put {weights.FILES[name][0]} into the folder named by HARNESS_WEIGHTS"
-    return f"{path} (sha256 {weights.sha256(path)[:8]})"
 
 
 def cell_record(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
@@ -221,7 +112,7 @@ def cell_record(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
         "why": found["why"] or _REASONS[found["state"]],
         "dataset": {"name": cell.dataset.name, **cell.dataset.options},
         "model": {"name": cell.model.name, **cell.model.options},
-        "loss": {cell.loss_spec: json.dumps([dict(term) for term in cell.loss])},
+        "loss": {cell.loss_spec: json.dumps([term.record() for term in cell.loss])},
         "protocol": entry["protocol"],
         "provenance": {key: last[key] for key in _PROVENANCE if key in last},
         "tune": _stage(own, "tune", "trial", str(cell.protocol.objective)),
@@ -267,16 +158,3 @@ def last_log(store: Store, cell: str, lines: int = 12) -> list[str]:
     """Return the end of the cell's log file."""
     path = store.root / "_logs" / f"{cell}.log"
     return path.read_text(errors="replace").splitlines()[-lines:] if path.exists() else []
-
-
-def as_json(records: Any) -> str:
-    """Return plain data as JSON text; NaN becomes null."""
-    return json.dumps(_without_nan(records), indent=1, ensure_ascii=False)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

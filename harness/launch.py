@@ -15,7 +15,7 @@ from harness.grid import Grid
 from harness.run import Options, Todo
 from harness.settings import settings
 from harness.specs import parse
-from harness.store import newest
+from harness.store import Store, newest
 from harness.terminal import wording
 
 if TYPE_CHECKING:
@@ -46,12 +46,53 @@ def make_grid(
     overrides |= dict(_pair(text) for text in pairs)
     if name is None:
         return _ad_hoc(ad_hoc_name, axes, overrides)
-    found = grid.load(name, overrides)
+    written = grid.load(name, overrides)
+    if axes == Axes([], [], [], None):
+        return written
+    found = written.model_copy(deep=True)
     for block in found.block:
         block.losses = list(axes.losses) or block.losses
         block.datasets = _sized(axes.datasets or block.datasets, axes.size)
         block.models = axes.models or block.models
+    _check_blocks(written, found)
     return found
+
+
+Names = tuple[str, str, str]  # dataset, model, loss
+
+
+def _check_blocks(written: Grid, found: Grid) -> None:
+    """Refuse options that put blocks on the same cells though their protocols differ.
+
+    Where the grid itself compares protocols on the same cells, it is meant.
+    """
+    clashes = _clashes(found)
+    if not clashes:
+        return
+    for blocks, (names, keys) in clashes.items():
+        if blocks in _clashes(written):
+            continue
+        first, second = blocks
+        given = " ".join(f"--set {key}=…" for key in keys)
+        raise HarnessError(
+            f"blocks {first} and {second} of grid {found.name!r} both become {' × '.join(names)} "
+            f"under different protocols: add {given}, or leave out --grid"
+        )
+
+
+def _clashes(found: Grid) -> dict[tuple[int, int], tuple[Names, list[str]]]:
+    """Return pairs of blocks, counted from 1, with the first cell and the keys that differ."""
+    seen: dict[Names, tuple[int, dict[str, Any]]] = {}
+    pairs: dict[tuple[int, int], tuple[Names, list[str]]] = {}
+    for number, block in enumerate(found.block, 1):
+        for cell in found.block_cells(block):
+            names = (cell.dataset.spec, cell.model.spec, cell.loss_spec)
+            keys = cell.protocol.identity()
+            before, known = seen.setdefault(names, (number, keys))
+            differing = [key for key in known | keys if known.get(key) != keys.get(key)]
+            if before != number and differing:
+                pairs.setdefault((before, number), (names, differing))
+    return pairs
 
 
 def _ad_hoc(name: str, axes: Axes, overrides: dict[str, Any]) -> Grid:
@@ -114,7 +155,7 @@ def expect(todo: Todo) -> "Estimate":
     from harness.estimate import estimate  # imports torch: a misspelt grid is refused before
 
     runnable = [item for item in todo.chosen if not item.missing]
-    return estimate(runnable, todo.store.rows(), todo.slots, todo.threads)
+    return estimate(runnable, todo.rows, todo.slots, todo.threads)
 
 
 def cost(expected: "Estimate") -> str:
@@ -123,13 +164,9 @@ def cost(expected: "Estimate") -> str:
     return f"about {wording.duration(expected.seconds)} and {memory} of memory; nothing was run"
 
 
-def dry_run_json(records: list[dict[str, Any]], expected: "Estimate") -> str:
-    """Return the cells and the estimate of a run as JSON text."""
-    from harness.inventory import as_json
-
-    return as_json(
-        {"seconds": expected.seconds, "memory_mib": expected.memory_mib, "cells": records}
-    )
+def dry_run(records: list[dict[str, Any]], expected: "Estimate") -> dict[str, Any]:
+    """Return the cells and the estimate of a run as plain data."""
+    return {"seconds": expected.seconds, "memory_mib": expected.memory_mib, "cells": records}
 
 
 @dataclass(frozen=True)
@@ -149,25 +186,25 @@ class Summary:
         """1 when cells failed, else 0; a diverged cell is a result."""
         return 1 if self.failed else 0
 
-    def as_json(self) -> str:
-        """Return the summary as JSON text."""
-        from harness.inventory import as_json
-
-        return as_json({key: value for key, value in vars(self).items() if key != "lines"})
+    def plain(self) -> dict[str, Any]:
+        """Return the summary as plain data, for programs."""
+        return {key: value for key, value in vars(self).items() if key != "lines"}
 
 
-def _described(todo: Todo) -> set[str]:
+def _described(store: Store) -> set[str]:
     try:
-        return {entry["id"] for entry in todo.store.grid()["cells"]}
+        return {entry["id"] for entry in store.grid()["cells"]}
     except StoreError:
         return set()
 
 
-def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
+def summarise(
+    known: list[plan.Known], store: Store, rows: pd.DataFrame, options: Options
+) -> Summary:
     """Count what is stored now and say what to type next."""
     progress = {
         item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
-        for item in todo.cells
+        for item in known
     }
     current = newest(rows)
     failed = {name: p.failed for name, p in progress.items() if p.state == "failed" and p.failed}
@@ -176,17 +213,17 @@ def summarise(todo: Todo, rows: pd.DataFrame, options: Options) -> Summary:
     done = sum(p.state == "done" for p in progress.values())
     lines = [
         f"{done}/{wording.plural(len(progress), 'cell')} done, "
-        f"{wording.plural(len(rows), 'row')} in {todo.store.root}"
+        f"{wording.plural(len(rows), 'row')} in {store.root}"
     ]
-    others = len(set(rows["cell"]) - {cell.id for cell in todo.grid.cells()} - _described(todo))
+    others = len(set(rows["cell"]) - set(progress) - _described(store))
     if others:
         lines.append(
-            f"{todo.store.root} also holds {wording.plural(others, 'cell')} of other settings, "
+            f"{store.root} also holds {wording.plural(others, 'cell')} of other settings, "
             "which the report leaves out: give each comparison a --name of its own"
         )
     lines += [f"diverged: {name}" for name in diverged]
     lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
-    lines.append(f"next: {report_command(todo.grid.name, options.results)}")
+    lines.append(f"next: {report_command(store.name, options.results)}")
     if failed:
         lines.append("try the failed cells again with --rerun failed")
-    return Summary(todo.grid.name, done, len(progress), len(rows), failed, diverged, lines)
+    return Summary(store.name, done, len(progress), len(rows), failed, diverged, lines)

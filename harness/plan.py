@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness import components, prepared, provenance
+from harness import checking, components, prepared, provenance
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.schema import RETRIED
@@ -14,6 +14,15 @@ from harness.store import newest
 # SSIM's window needs this many pixels a side.
 SMALLEST_SIDE = 11
 RERUN = ("missing", "failed", "stale", "all")
+
+
+@dataclass(frozen=True)
+class Known:
+    """A cell with the digests that its rows must have to count."""
+
+    cell: Cell
+    source_digest: str
+    data_hash: str
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,11 @@ class Checked:
     beta_range: tuple[float, float] | None  # None: weights are missing, or β is fixed
     parameters: int
     missing: str | None  # why the cell is unavailable
+
+    @property
+    def known(self) -> Known:
+        """The cell with its digests."""
+        return Known(self.cell, self.source_digest, self.data_hash)
 
     @property
     def trials(self) -> int:
@@ -81,6 +95,7 @@ def _check(cell: Cell, whole: prepared.Splits) -> Checked:
     make_schedule(cell.protocol.schedule, cell.protocol.epochs)
     check_optimizer(cell.protocol.optimizer)
     parameters = _check_model(cell, splits.image_shape)
+    checking.check_before_run(cell.loss, splits.image_shape, cell.protocol.latent)
     beta_range, missing = _check_loss(cell, splits.image_shape)
     return Checked(
         cell,
@@ -136,15 +151,16 @@ def _check_loss(
             cell.loss, shape, cell.protocol.latent, weights=weights.available()
         )
     except MissingWeights as error:
-        return None, str(error)
+        needed = components.required_weights(cell.loss, shape[0])
+        return None, weights.missing(needed) or str(error)
     if loss.starts_at >= cell.protocol.epochs:
         raise HarnessError(
             f"{cell.loss_spec}: its schedule never starts: the last part begins at epoch "
             f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs"
         )
-    if cell.protocol.features != "random" and weights.find(cell.protocol.features) is None:
-        named = repr(cell.protocol.features)
-        return None, f"the weights of features {named} are not on this machine: see harness doctor"
+    if cell.protocol.features in weights.FILES:
+        if lacking := weights.missing([cell.protocol.features]):
+            return None, lacking
     bounds = cell.protocol.beta_range or loss.beta_range
     return (None if cell.protocol.beta else (float(bounds[0]), float(bounds[1]))), None
 

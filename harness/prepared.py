@@ -12,9 +12,9 @@ import numpy as np
 
 from harness.components import Component, build_dataset
 from harness.errors import HarnessError
+from harness.files import write_atomically
 from harness.settings import settings
 from harness.specs import slug
-from harness.store import write_atomically
 
 SPLITS = ("train", "validation", "test")
 

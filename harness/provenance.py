@@ -8,7 +8,7 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from harness import __version__, components
+from harness import __version__, components, plugins
 from harness.grid import Cell
 
 # The files of `harness` that decide what every cell's training comes to.
@@ -37,9 +37,20 @@ def source_digest(cell: Cell) -> str:
     shared = [_harness(f"{name}.py") for name in _TRAINING]
     shared += _closure(components.source_modules("dataset", [cell.dataset.name]))
     shared += _closure([*components.source_modules("model", [cell.model.name]), "models.base"])
-    names = [term.name for term in cell.loss]
-    own = _closure([*components.source_modules("loss", names), "losses.base", "losses.sum"])
-    return f"{_digest(tuple(shared))}-{_digest(tuple(own))}"
+    return f"{_digest(tuple(shared))}-{_loss_digest(cell)}"
+
+
+def _loss_digest(cell: Cell) -> str:
+    names = [term.name for term in cell.loss if term.plugin is None]
+    modules = [*components.source_modules("loss", names), "losses.base", "losses.sum"]
+    outside = []
+    for term in cell.loss:
+        if term.plugin is None:
+            continue
+        outside.append(plugins.present_digest(term.name, term.plugin))
+        if term.plugin.path and outside[-1] == term.plugin.sha256:  # else it is another anyway
+            modules += _imports(Path(term.plugin.path), "losses")
+    return _digest(tuple(_closure(modules)), tuple(outside))
 
 
 def evaluate_digest() -> str:
@@ -64,8 +75,8 @@ def _harness(name: str) -> Path:
 
 
 @functools.cache
-def _digest(files: tuple[Path, ...]) -> str:
-    digest = hashlib.sha256()
+def _digest(files: tuple[Path, ...], others: tuple[str, ...] = ()) -> str:
+    digest = hashlib.sha256("".join(others).encode())
     for path in files:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:8]

@@ -1,6 +1,7 @@
 """Scores stored final models again: new metrics or new weights, without training."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,19 @@ from harness import __version__, artefacts, evaluate, prepared, provenance, weig
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell, make_protocol
+from harness.metrics import METRICS
 from harness.protocol import Protocol
 from harness.schema import plain
 from harness.store import Store, newest
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """What scoring again came to."""
+
+    rows: int
+    skipped: dict[str, str]  # cell -> why
+    scored: list[dict[str, Any]]  # cell, seed and metrics of each new row
 
 
 def rescore(
@@ -22,16 +33,43 @@ def rescore(
     features: str | None = None,
     only: str = "",
     tell: Callable[[str, dict[str, Any]], None] = lambda cell, row: None,
-) -> int:
+) -> Rescored:
     """Evaluate every stored model of the grid on its test split and store new rows.
 
     The new row keeps the old one's training columns and source digest, and the metrics that are
-    not computed now, such as those of another feature space. Returns the number of rows.
+    not computed now, such as those of another feature space. A cell whose data changed since or
+    cannot be read is skipped; the others are scored.
 
     Raises:
-        HarnessError: no stored model matches, the data changed since, or weights are missing.
+        HarnessError: no stored model matches, unknown features, or their weights are missing.
+        StoreError: a run holds the folder, or a row cannot be stored.
     """
+    _check_features(features)
+    found = Rescored(0, {}, [])
+    with store.lock():
+        for row, path in _models(store, only):
+            try:
+                known = _known(row, path, store)
+            except HarnessError as error:
+                found.skipped[row["cell"]] = str(error)
+                continue
+            new = _score(store, row, known, device, features)
+            store.write(new)
+            tell(row["cell"], new)
+            found.scored.append({"cell": row["cell"], "seed": new["seed"], **_metrics(new)})
+    return replace(found, rows=len(found.scored))
+
+
+def _check_features(features: str | None) -> None:
+    if features is not None:
+        make_protocol({"features": features})
+    if features in weights.FILES and (lacking := weights.missing([features])):
+        raise HarnessError(lacking)
+
+
+def _models(store: Store, only: str) -> list[tuple[dict[str, Any], Path]]:
     rows = newest(store.rows())
+    store.tidy()
     finals = rows[(rows["stage"] == "final") & (rows["status"] == "ok")]
     chosen = [row for row in finals.to_dict("records") if only in row["cell"]]
     models = [(row, _model_path(store, row)) for row in chosen]
@@ -40,16 +78,11 @@ def rescore(
         raise HarnessError(
             f"no stored model in {store.root} matches {only!r}: run with --keep-models all"
         )
-    if features in weights.FILES and weights.find(features) is None:
-        raise HarnessError(
-            f"the weights of features {features!r} are not on this machine: put "
-            f"{weights.FILES[features][0]} into the folder named by HARNESS_WEIGHTS"
-        )
-    for row, path in kept:
-        new = _score(store, row, path, device, features)
-        store.write(new)
-        tell(row["cell"], new)
-    return len(kept)
+    return kept
+
+
+def _metrics(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in METRICS if name in row}
 
 
 def _model_path(store: Store, row: dict[str, Any]) -> Path:
@@ -58,31 +91,48 @@ def _model_path(store: Store, row: dict[str, Any]) -> Path:
 
 def _trained(row: dict[str, Any], path: Path) -> bool:
     """Tell a row's own model from one that an earlier run, since superseded, left behind."""
-    known = artefacts.describe_model(path)
+    try:
+        known = artefacts.describe_model(path)
+    except HarnessError:  # damaged: said when its turn comes
+        return True
     state = f"{row['source_digest']} {row['data_hash']}"
     return bool(known["fingerprint"] == state and known["beta"] == row["beta"])
 
 
-def _score(
-    store: Store, row: dict[str, Any], path: Path, device_name: str, features: str | None
-) -> dict[str, Any]:
-    model = artefacts.load_model(path, device_name)
+@dataclass(frozen=True)
+class _Known:
+    """A stored model with its cell and data."""
+
+    model: Any
+    cell: Cell
+    splits: prepared.Splits
+
+
+def _known(row: dict[str, Any], path: Path, store: Store) -> _Known:
+    """Load a model and its data, or say why they cannot be used."""
+    model = artefacts.load_model(path)
     cell = Cell.model_validate(artefacts.describe_model(path)["cell"])
-    protocol = _protocol(cell, features)
-    device = torch.device(device_name)
-    devices.configure(device, protocol.precision)
     whole = prepared.load(cell.dataset, store.root.parent / "_data")
     if whole.data_hash != row["data_hash"]:
         raise HarnessError(
             f"{cell.dataset.spec} changed since {cell.id} was trained: its models cannot be "
             "compared on other data; train again with harness run --rerun stale"
         )
-    splits = whole.limited(protocol.limit)
+    return _Known(model, cell, whole)
+
+
+def _score(
+    store: Store, row: dict[str, Any], known: _Known, device_name: str, features: str | None
+) -> dict[str, Any]:
+    cell, protocol = known.cell, _protocol(known.cell, features)
+    device = torch.device(device_name)
+    devices.configure(device, protocol.precision)
+    model, splits = known.model.to(device), known.splits.limited(protocol.limit)
     axes = (cell.dataset.spec, cell.model.spec, int(row["seed"]))
-    known = evaluate.reference(splits.test, splits.train, protocol, device, weights.available())
+    real = evaluate.reference(splits.test, splits.train, protocol, device, weights.available())
     sigma = evaluate.fit_sigma(model, splits.validation, protocol, axes, device)
     measured = evaluate.evaluate(
-        model, splits.test, known, protocol, axes=axes, device=device, sigma=sigma
+        model, splits.test, real, protocol, axes=axes, device=device, sigma=sigma
     )
     artefacts.save_measured(store, cell.id, int(row["seed"]), measured)
     return _merged(row, measured.metrics)

@@ -11,8 +11,11 @@ from typing import Any
 import pandas as pd
 
 from harness import plan, prepared
+from harness.adoption import adopt
 from harness.errors import HarnessError, Interrupted, StoreError
+from harness.files import sweep
 from harness.grid import Cell, Grid, select
+from harness.settled import request
 from harness.store import Store, now
 
 log = logging.getLogger(__name__)
@@ -48,16 +51,17 @@ class Todo:
     slots: list[str]
     threads: int
     splits: dict[str, prepared.Splits]  # by dataset, until a run keeps them on disk
+    rows: pd.DataFrame  # as stored when the run was planned
 
 
 Tell = Callable[[str, dict[str, Any]], None]
 
 
-def prepare(grid: Grid, options: Options) -> Todo:
-    """Check the grid against its data and find what is left to do; nothing is written.
+def check(options: Options) -> None:
+    """Refuse options out of range.
 
     Raises:
-        HarnessError: something in the grid cannot run.
+        HarnessError: naming the option, the value and what is valid.
     """
     if options.rerun not in plan.RERUN:
         raise HarnessError(f"--rerun {options.rerun} is unknown; valid: {', '.join(plan.RERUN)}")
@@ -68,6 +72,17 @@ def prepare(grid: Grid, options: Options) -> Todo:
     if options.timeout is not None and not options.timeout > 0:
         minutes = options.timeout / 60
         raise HarnessError(f"--timeout {minutes:g} must be more than 0 minutes")
+    if options.jobs is not None and options.jobs < 1:
+        raise HarnessError(f"--jobs {options.jobs} must be at least 1")
+
+
+def prepare(grid: Grid, options: Options) -> Todo:
+    """Check the grid against its data and find what is left to do; nothing is written.
+
+    Raises:
+        HarnessError: something in the grid cannot run.
+    """
+    check(options)
     store = Store(options.results / grid.name)
     cells = grid.cells()
     slots, threads = _slots(options, len(cells))
@@ -84,7 +99,7 @@ def prepare(grid: Grid, options: Options) -> Todo:
         if known.state == "failed" and str(known.failed).startswith("unavailable"):
             progress[item.cell.id] = known if item.missing else replace(known, failed=None)
     chosen = [c for c in checked if plan.wanted(progress[c.cell.id].state, options.rerun)]
-    return Todo(grid, store, checked, progress, chosen, slots, threads, splits)
+    return Todo(grid, store, checked, progress, chosen, slots, threads, splits, rows)
 
 
 def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
@@ -98,6 +113,7 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
 
     todo.store.prepare()
     with todo.store.lock(), _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
+        todo.store.tidy()
         _keep_data(todo, options)
         todo.store.write_grid(_description(todo, options))
         chosen = _adopt(todo, options, told)
@@ -141,6 +157,7 @@ def _recorded(tell: Tell, path: Path) -> Iterator[Tell]:
 
 def _keep_data(todo: Todo, options: Options) -> None:
     """Keep the datasets where the cells' processes find them, and let go of them here."""
+    sweep(options.results / "_data")
     for item in todo.cells:
         splits = todo.splits.pop(item.cell.dataset.spec, None)
         if splits is not None:
@@ -170,8 +187,6 @@ def _slots(options: Options, cells: int) -> tuple[list[str], int]:
 
     found = device.slots(options.device)
     cores = device.cores()
-    if options.jobs is not None and options.jobs < 1:
-        raise HarnessError(f"--jobs {options.jobs} must be at least 1")
     if found[0].startswith("cuda"):
         jobs = options.jobs or len(found)
         return [found[k % len(found)] for k in range(jobs)], max(1, cores // jobs)
@@ -183,8 +198,9 @@ def _slots(options: Options, cells: int) -> tuple[list[str], int]:
 def _description(todo: Todo, options: Options) -> dict[str, Any]:
     """Describe the whole grid, also the cells that `--only` left out."""
     checked = {item.cell.id: item for item in todo.cells}
+    requested = todo.grid.cells()
     cells = []
-    for cell in todo.grid.cells():
+    for cell in requested:
         entry = cell.describe()
         known = checked.get(cell.id)
         if known and known.beta_range:
@@ -198,6 +214,8 @@ def _description(todo: Todo, options: Options) -> dict[str, Any]:
         "command": options.command,
         "results": str(options.results),
         "created": now(),
+        "request": request(todo.grid),
+        "requested": [cell.id for cell in requested],
         "cells": cells,
     }
 
@@ -208,9 +226,11 @@ def _named_before(store: Store, cells: list[dict[str, Any]]) -> list[dict[str, A
         stored = store.grid()["cells"]
     except StoreError:  # the first run of this grid
         return []
-    ids = {entry["id"] for entry in cells}
     settings = [_setting(entry) for entry in cells]
-    return [e for e in stored if e["id"] not in ids and _setting(e) in settings]
+    # The same loss under another id is one whose source has changed, such as a plugin at work.
+    named = [(entry["loss"], _setting(entry)) for entry in cells]
+    others = [entry for entry in stored if (entry["loss"], _setting(entry)) not in named]
+    return [entry for entry in others if _setting(entry) in settings]
 
 
 def _setting(entry: dict[str, Any]) -> list[Any]:
@@ -220,41 +240,16 @@ def _setting(entry: dict[str, Any]) -> list[Any]:
 
 
 def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:
-    """Take over cells that another grid in the results folder already trained."""
+    """Take over what other grids in the results folder trained, and return what is left."""
     if options.rerun != "missing":
         return todo.chosen
-    others = [
-        Store(path.parent)
-        for path in sorted(options.results.glob("*/_schema.json"))
-        if path.parent != todo.store.root
-    ]
     left = []
     for item in todo.chosen:
-        if todo.progress[item.cell.id].state == "missing":
-            _adopt_cell(item, todo.store, others)
-        rows = todo.store.rows(item.cell.id)
-        state = plan.progress(item.cell, rows, item.source_digest, item.data_hash).state
-        if plan.wanted(state, options.rerun):
+        if plan.wanted(adopt(item, todo.store, options.results).state, options.rerun):
             left.append(item)
         else:
             tell(item.cell.id, {"event": "adopted"})
     return left
-
-
-def _adopt_cell(item: plan.Checked, store: Store, others: list[Store]) -> None:
-    for other in others:
-        if not other.files(item.cell.id):
-            continue
-        try:
-            rows = other.rows(item.cell.id)
-        except StoreError as error:  # another schema version: not ours to use
-            log.info("%s", error)
-            continue
-        found = plan.progress(item.cell, rows, item.source_digest, item.data_hash)
-        if found.state in ("done", "partial"):
-            log.info("%s: trained before in grid %s", item.cell.id, other.name)
-            store.adopt(item.cell.id, other)
-            return
 
 
 def _store_unavailable(store: Store, cells: list[plan.Checked], tell: Tell) -> None:

@@ -10,16 +10,6 @@ from harness.metrics import METRICS
 
 SCHEMA_VERSION = 1
 
-STAGES = ("tune", "final")
-STATUSES = (
-    "ok",
-    "pruned",
-    "diverged",
-    "failed",
-    "out_of_memory",
-    "timeout",
-    "unavailable",
-)
 # Statuses that a new attempt may change; `ok`, `pruned` and `diverged` are results.
 RETRIED = ("failed", "out_of_memory", "timeout", "unavailable")
 
@@ -43,7 +33,7 @@ _IDENTITY: dict[str, pa.DataType] = {
     "beta": _REAL,
     "beta_source": _REAL,  # beta / native_scale: the weight in the source's own convention
     "beta_flag": _TEXT,  # "low" or "high": the tuned beta lies within 5 % (log) of a bound
-    "status": _TEXT,
+    "status": _TEXT,  # ok, pruned, diverged, failed, out_of_memory, timeout or unavailable
     "cause": _TEXT,  # one sentence, for every status but ok
     "diverged_step": _WHOLE,
 }

@@ -5,22 +5,25 @@ skip, so `pandas.read_parquet("results/<grid>")` reads all rows.
 """
 
 import contextlib
-import errno
 import fcntl
 import json
 import logging
 import os
+import re
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from harness.errors import StoreError
+from harness.errors import Interrupted, StoreError
+from harness.files import claimed, explain, link, sweep
+from harness.files import write_atomically as write_atomically
 from harness.schema import RETRIED, SCHEMA_VERSION, arrow_schema, table
 
 log = logging.getLogger(__name__)
@@ -28,6 +31,8 @@ log = logging.getLogger(__name__)
 FOLDERS = ("_scores", "_images", "_models", "_journal", "_logs", "_checkpoints", "_superseded")
 KEY = ["cell", "stage", "trial", "seed"]
 SOURCE = ["source_digest", "data_hash"]
+# Stage and number of a row: ("tune", trial) or ("final", seed).
+Key = tuple[str, int]
 
 
 def now() -> str:
@@ -35,45 +40,12 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write `path` under a temporary name, flush it to the disk, then rename it.
-
-    A reader sees the whole file or none. On failure the temporary file is removed.
-
-    Raises:
-        StoreError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f"_tmp-{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        raise StoreError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return (
-            f"the disk is full: {path.name} could not be written to {path.parent}; what was "
-            "stored before is whole: free some space and run the same command again"
-        )
-    return (
-        f"cannot write to {path.parent} ({error.strerror}): "
-        "choose another folder with --results or change its permissions"
-    )
-
-
 class Store:
     """Rows and artefacts of one grid."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.damaged: set[Path] = set()  # row files that could not be read, until `tidy`
 
     @property
     def name(self) -> str:
@@ -91,7 +63,7 @@ class Store:
             try:
                 (self.root / folder).mkdir(parents=True, exist_ok=True)
             except OSError as error:
-                raise StoreError(_explain(self.root / folder, error)) from error
+                raise StoreError(explain(self.root / folder, error)) from error
         write_atomically(self.root / "_schema.json", lambda stream: stream.write(_schema_note()))
 
     def check_schema(self) -> None:
@@ -115,12 +87,16 @@ class Store:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold this folder for one run.
+        """Hold this folder for one command that writes.
 
         Raises:
-            StoreError: another run holds it.
+            StoreError: another one holds it, or the folder cannot be written.
         """
-        with (self.root / "_lock").open("a+") as stream:
+        try:
+            opened = (self.root / "_lock").open("a+")
+        except OSError as error:
+            raise StoreError(explain(self.root / "_lock", error)) from error
+        with opened as stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -133,6 +109,31 @@ class Store:
             stream.truncate(0)
             stream.write(str(os.getpid()))
             stream.flush()
+            yield
+
+    @contextlib.contextmanager
+    def claim(self, cell: str, stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Let one process at a time work on a cell.
+
+        A run that was killed leaves processes that store what they have before they end; the next
+        run's wait for them here, or both would write to one study. The system frees the claim of
+        a process that dies.
+
+        Raises:
+            Interrupted: `stop` said so while waiting.
+            StoreError: the folder cannot be written.
+        """
+        path = self.root / "_logs" / f"{cell}.log"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened = path.open("ab")
+        except OSError as error:
+            raise StoreError(explain(path, error)) from error
+        with opened as stream:
+            while not claimed(stream):
+                if stop():
+                    raise Interrupted
+                time.sleep(0.05)
             yield
 
     def locked(self) -> bool:
@@ -178,7 +179,7 @@ class Store:
     def rows(self, cell: str | None = None) -> pd.DataFrame:
         """Return all readable rows, of all cells or of one, stale ones too; see `newest`.
 
-        A file cut short by a crash is set aside in `_superseded` with a warning.
+        A file cut short by a crash is left out with a warning; `tidy` sets it aside.
         """
         self.check_schema()
         tables = [found for path in self.files(cell) if (found := self._read(path)) is not None]
@@ -191,11 +192,12 @@ class Store:
         try:
             found = pq.read_table(path)
         except FileNotFoundError:
-            return None  # set aside by another reader meanwhile
+            return None  # set aside by a run meanwhile
         except (pa.ArrowInvalid, OSError) as error:
             if getattr(error, "errno", None):  # the system's trouble, not the file's
                 raise StoreError(f"cannot read {path} ({error}): try again") from error
-            self._set_aside(path, error)
+            log.warning("%s is damaged (%s): left out, its cell will run again", path.name, error)
+            self.damaged.add(path)
             return None
         version = (found.schema.metadata or {}).get(b"harness_schema_version", b"none").decode()
         if version != str(SCHEMA_VERSION):
@@ -205,12 +207,18 @@ class Store:
             )
         return found.select(schema.names).cast(schema)
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
-        log.warning("%s is damaged (%s): set aside, its cell will run again", path.name, error)
-        target = self.root / "_superseded" / path.name
-        with contextlib.suppress(OSError):
-            target.parent.mkdir(exist_ok=True)
-            path.replace(target)
+    def tidy(self) -> None:
+        """Set aside the damaged files met so far, and delete what killed processes half wrote.
+
+        For a command that writes and holds the lock.
+        """
+        for path in self.damaged:
+            with contextlib.suppress(OSError):
+                (self.root / "_superseded").mkdir(exist_ok=True)
+                path.replace(self.root / "_superseded" / path.name)
+        self.damaged.clear()
+        for folder in (self.root, *(self.root / name for name in FOLDERS)):
+            sweep(folder)
 
     def supersede(self, cell: str) -> None:
         """Set the cell's rows, study and checkpoints aside, so that it runs from the start."""
@@ -225,13 +233,25 @@ class Store:
         ]:
             path.replace(target / f"{path.parent.name.strip('_')}-{stamp}-{path.name}")
 
-    def adopt(self, cell: str, other: "Store") -> None:
-        """Link the cell's rows and artefacts from another grid, which trained it already."""
-        for path in [*other.files(cell), *other.root.glob(f"_*/{cell}.*")]:
-            relative = path.relative_to(other.root)
-            if relative.parts[0] in ("_logs", "_superseded"):
-                continue
-            _link(path, self.root / relative)
+    def adopt(self, cell: str, other: "Store", keys: Collection[Key], *, journal: bool) -> None:
+        """Link rows of another grid, by stage and number, and what lies beside them.
+
+        Training that was interrupted there goes on here. The study is taken over where `journal`
+        says so: that it knows more trials.
+        """
+        for path in other.files(cell):
+            if _key(path, cell) in keys:
+                link(path, self.root / path.name)
+        for kind in ("images", "models", "scores"):
+            for path in other.root.glob(f"_{kind}/{cell}.*"):
+                seed = path.name[len(cell) + 2 :].partition(".")[0]
+                if seed.isdigit() and ("final", int(seed)) in keys:
+                    link(path, self.root / path.relative_to(other.root), replace=True)
+        for path in other.root.glob(f"_checkpoints/{cell}.*"):
+            link(path, self.root / path.relative_to(other.root))
+        study = other.root / "_journal" / f"{cell}.log"
+        if journal and study.exists():
+            link(study, self.root / "_journal" / study.name, replace=True)
 
     def artefact(self, kind: str, cell: str, seed: int, suffix: str) -> Path:
         """Return the path of an artefact of a final model, as in `_images/<cell>.s0.npz`."""
@@ -259,20 +279,10 @@ def _schema_note() -> bytes:
     return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
 
 
-def _link(source: Path, target: Path) -> None:
-    if target.exists():
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # A study goes on growing: a link would let one grid's run write into the other's journal.
-    if source.parent.name == "_journal":
-        content = source.read_bytes()
-        write_atomically(target, lambda stream: stream.write(content))
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        content = source.read_bytes()
-        write_atomically(target, lambda stream: stream.write(content))
+def _key(path: Path, cell: str) -> Key | None:
+    """Return the stage and number that a row file's name tells."""
+    found = re.match(r"\.(tune|final)(\d+)\.", path.name[len(cell) :])
+    return (found[1], int(found[2])) if found else None
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from harness.metrics.latent import kl_divergence
 from harness.protocol import Protocol
 from harness.schedule import make_optimizer, make_schedule
 from harness.seeds import generator
+from harness.snapshots import Snapshots
 
 # An objective this many times larger than at the start (or than one unit per value) has exploded.
 EXPLODED = 1e4
@@ -71,11 +72,13 @@ class Trainer:
         checkpoint: Checkpoint | None = None,
         stop: Callable[[], bool] = lambda: False,
         resident: bool | None = None,
+        snapshots: Snapshots | None = None,
     ) -> None:
         # Channels last is two to three times faster on CPUs and what tensor cores want on GPUs.
         self.model = model.to(job.device, memory_format=torch.channels_last)
         self.job, self.loss = job, loss.to(job.device)
         self.loss_generator, self.checkpoint, self.stop = loss_generator, checkpoint, stop
+        self.snapshots = snapshots
         self.batches = Batches(images, job.protocol.batch, job.device, resident)
         self.result = Trained()
         self._values = math.prod(images.shape[1:])
@@ -118,6 +121,7 @@ class Trainer:
             self._close_epoch()
             self.result.epoch_seconds.append(time.perf_counter() - started)
             self.result.seconds += self.result.epoch_seconds[-1]
+            self._take_snapshot()
             if self.result.status == "ok" and after_epoch and after_epoch(self.result):
                 self.result.status = "pruned"
             last = self.result.epochs == self.job.epochs
@@ -229,6 +233,12 @@ class Trainer:
         if bad >= 0:
             result.status, result.diverged_step = "diverged", bad
 
+    def _take_snapshot(self) -> None:
+        if self.snapshots and self.result.status == "ok":
+            precision = self.job.protocol.precision
+            epoch = self.result.epochs
+            self.snapshots.take(self.model, self.loss, epoch, self.job.device, precision)
+
     def _finite_parameters(self) -> bool:
         # The sum is finite only if every value is; float64 sums of float32 cannot overflow.
         sums = [p.detach().sum(dtype=torch.float64) for p in self.model.parameters()]
@@ -247,6 +257,7 @@ class Trainer:
             "sums": self._sums,
             "first_bad": self._first_bad,
             "scale": self._scale,
+            "snapshots": self.snapshots.kept if self.snapshots else None,
             "result": vars(self.result),
         }
 
@@ -267,5 +278,7 @@ class Trainer:
         self._first_bad = state["first_bad"].to(device)
         self._scale = state["scale"].to(device)
         self.result = Trained(**state["result"])
+        if self.snapshots:
+            self.snapshots.kept = state["snapshots"]
         noise: dict[str, Tensor] = state["noise"]
         return noise

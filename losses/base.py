@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypedDict
 
+import torch
 from torch import Generator, Tensor, nn
+from torch.amp import is_autocast_available
 
 from losses.options import InvalidOption
 
@@ -166,6 +169,22 @@ class ReconstructionLoss(nn.Module):
         if self.companion is None:
             return []
         return [{"params": list(self.companion.parameters()), "lr": self.companion_lr}]
+
+    def __call__(self, recon: Tensor, target: Tensor, latent: Tensor, **rest: Any) -> Tensor:
+        """Return `forward` in at least float32 whatever autocast is on around it.
+
+        Fourier transforms have no half precision worth the name, and differences of nearly equal
+        images lose all their digits in it.
+        """
+        given = (recon, target, latent)
+        full = [v.float() if v.dtype in (torch.float16, torch.bfloat16) else v for v in given]
+        if (logits := rest.get("logits")) is not None and logits.dtype.itemsize < 4:
+            rest["logits"] = logits.float()
+        kind = recon.device.type
+        off = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+        with off:
+            energy: Tensor = super().__call__(*full, **rest)
+        return energy
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None

@@ -32,7 +32,7 @@ class _Rho(torch.autograd.Function):
     """Derivatives by hand: those of autograd cancel near alpha = 2, and cost three times more.
 
     With z = (x / scale)^2, b = |alpha - 2| and L = log(z / b + 1), rho is
-    b / alpha expm1(alpha L / 2); with f = expm1((alpha / 2 - 1) L) nothing below cancels.
+    b / alpha expm1(alpha L / 2); with e = exp((alpha / 2 - 1) L) nothing large cancels.
     """
 
     @staticmethod
@@ -50,13 +50,13 @@ class _Rho(torch.autograd.Function):
         x, alpha, scale, log, value = ctx.saved_tensors
         (upstream,) = gradients
         a, b = _clamped(alpha)
-        f = (log * (a / 2 - 1)).expm1()
-        slope = x * (f + 1) / scale.square() * upstream
+        e = (log * (a / 2 - 1)).exp()
+        slope = x * e / scale.square() * upstream
         by_alpha = by_scale = None
         if ctx.needs_input_grad[1]:
             z = (x / scale).square()
             sign = torch.where(alpha < 2, -1.0, 1.0).to(a.dtype)
-            of_product = sign * f + (f + 1) / 2 * ((z + b) * log - z)  # of alpha rho
+            of_product = sign * (e - 1) + e / 2 * ((z + b) * log - z)  # of alpha rho
             by_alpha = ((of_product - value) / a * upstream).sum_to_size(alpha.shape)
         if ctx.needs_input_grad[2]:
             by_scale = (-(x / scale) * slope).sum_to_size(scale.shape)

@@ -1,8 +1,5 @@
 """The Fréchet distance between two sets of features, from their first two moments."""
 
-from collections.abc import Mapping
-from typing import Self
-
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
@@ -15,7 +12,7 @@ VERSION = "v1"
 
 
 class Moments:
-    """Count, mean and scatter of feature vectors, accumulated in float64 and exactly mergeable.
+    """Count, mean and scatter of feature vectors, accumulated in float64.
 
     Sums are centred on the running mean (Chan, Golub and LeVeque 1983), so a large mean
     costs no digits of the covariance. The number of dimensions is that of the first batch.
@@ -51,15 +48,6 @@ class Moments:
         centred = batch - mean
         self._merge(len(batch), mean, centred.T @ centred)
 
-    def merge(self, other: "Moments") -> Self:
-        """Add the images of `other`, in place, and return self.
-
-        Raises ValueError when the dimensions differ.
-        """
-        if other.count:
-            self._merge(other.count, other._mean, other._scatter)
-        return self
-
     def _merge(self, count: int, mean: Array, scatter: Array) -> None:
         if self.count == 0:
             self._mean, self._scatter = np.zeros_like(mean), np.zeros_like(scatter)
@@ -88,36 +76,6 @@ class Moments:
             raise ValueError(
                 f"Moments of {self.count} images were asked for; give at least {images}."
             )
-
-    def to_dict(self) -> dict[str, NDArray[np.generic]]:
-        """Return the state as arrays `count`, `mean`, `scatter`, for an npz or safetensors file."""
-        return {
-            "count": np.asarray(self.count, dtype=np.int64),
-            "mean": self._mean.copy(),
-            "scatter": self._scatter.copy(),
-        }
-
-    @classmethod
-    def from_dict(cls, state: Mapping[str, NDArray[np.generic]]) -> Self:
-        """Return the moments `to_dict` wrote.
-
-        Raises ValueError when an array is missing or the shapes disagree.
-        """
-        missing = {"count", "mean", "scatter"} - set(state)
-        if missing:
-            raise ValueError(
-                f"Stored moments lack {', '.join(sorted(missing))}; compute them again."
-            )
-        moments = cls()
-        moments.count = int(state["count"])
-        moments._mean = np.array(state["mean"], dtype=np.float64)
-        moments._scatter = np.array(state["scatter"], dtype=np.float64)
-        if moments._scatter.shape != moments._mean.shape * 2:
-            raise ValueError(
-                f"Stored moments have a mean of shape {moments._mean.shape} and a scatter of shape "
-                f"{moments._scatter.shape}; compute them again."
-            )
-        return moments
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:

@@ -67,27 +67,6 @@ def spectral_difference(a: Tensor, b: Tensor) -> tuple[float, float]:
     return float(excess.abs().mean()), float(excess.mean())
 
 
-def radial_profile(spectrum: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean of a spectrum over rings of equal frequency, up to Nyquist.
-
-    `spectrum`: `(H, W)`, zero frequency at `(H // 2, W // 2)`. Returns `radii`, 0 to
-    `min(H, W) // 2` in cycles per shorter side, and `profile`, float64, both
-    `(min(H, W) // 2 + 1,)`; a ring holds the frequencies whose distance rounds to its radius.
-    Raises ValueError unless `spectrum` has two axes.
-    """
-    if spectrum.ndim != 2:
-        raise ValueError(f"A spectrum has shape {tuple(spectrum.shape)}; pass one of shape (H, W).")
-    values = float64(spectrum).cpu()
-    side = min(values.shape)
-    vertical, horizontal = (
-        (torch.arange(n, dtype=torch.float64) - n // 2) * (side / n) for n in values.shape
-    )
-    ring = torch.hypot(vertical[:, None], horizontal[None, :]).round().long().flatten()
-    rings = side // 2 + 1
-    total = torch.bincount(ring, values.flatten(), minlength=rings)[:rings]
-    return torch.arange(rings), total / torch.bincount(ring, minlength=rings)[:rings]
-
-
 def _log_amplitude(images: Tensor) -> Tensor:
     # Half-precision transforms exist only for some sizes, so float32 whatever comes in.
     return float64((torch.fft.fft2(images.float()).abs() + EPSILON).log())

@@ -22,8 +22,8 @@ class Rendered:
 def render(store: "Store", out: Path) -> Rendered:
     """Write the report of a grid's stored rows to `out` and return what was written.
 
-    A pure function of the store: the same rows give the same bytes. Writes `index.html`,
-    `tables/<group>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`.
+    A pure function of the store: the same rows give the same bytes. Writes `index.html`, every
+    table of it as `tables/<name>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`.
 
     Raises:
         StoreError: nothing was ever run in the store's folder.

@@ -9,7 +9,8 @@ from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
 from harness.report.estimates import Ranking, estimate, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
 from harness.report.notes import label
-from harness.report.table import number, plural
+from harness.report.state import sentence
+from harness.report.table import number, plural, with_spread
 
 SHOWN = 6  # names in a list before the rest is counted
 
@@ -39,12 +40,9 @@ def value(cell: Cell, metric: str) -> str:
     """Return the printed estimate with its spread and unit."""
     found = estimate(cell, metric)
     known = METRICS[metric]
-    spread = (
-        f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{number(found.spread, known.decimals)}"
-        if math.isfinite(found.spread)
-        else ""
-    )
-    return f"{number(found.mean, known.decimals)}{spread}{' ' + known.unit if known.unit else ''}"
+    mean, spread = with_spread(found.mean, found.spread, known.decimals)
+    spread = f"\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}{spread}" if spread else ""
+    return f"{mean}{spread}{' ' + known.unit if known.unit else ''}"
 
 
 def _winner(group: Group, ranking: Ranking) -> str:
@@ -148,12 +146,8 @@ def _troubles(group: Group) -> list[str]:
     for cell in group.cells:
         if cell.state:
             states.setdefault(cell.state, []).append(cell)
-    lines = [f"{_capital(state)}: {names(cells)}." for state, cells in states.items()]
+    lines = [sentence(state, names(cells), len(cells)) for state, cells in states.items()]
     bound = [cell for cell in group.measured if cell.finals["beta_flag"].notna().any()]
     if bound:
         lines.append(f"The tuned β of {names(bound)} lies at the end of its range.")
     return lines
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

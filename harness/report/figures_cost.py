@@ -82,17 +82,26 @@ def _on_front(data: pd.DataFrame, row: object, sign: int) -> bool:
 
 
 def _scale(axes: Axes, data: pd.DataFrame) -> None:
-    low, high = data["quality"].min(), data["quality"].max()
-    margin = 0.12 * ((high - low) or abs(high) or 1.0)
-    spread = data["quality_spread"].fillna(0.0)  # whiskers stay inside
-    bottom, top = (data["quality"] - spread).min(), (data["quality"] + spread).max()
-    axes.set_ylim(min(low - margin, bottom), max(high + 1.4 * margin, top))
-    left, right = data["cost"].min(), data["cost"].max()
-    room = 0.12 * ((right - left) or right)
-    axes.set_xlim(left - room, right + 2.2 * room)
+    """Leave room around the points for their names, and for whiskers."""
+    (low, high), (bottom, top) = _reach(data, "quality")
     if low > 0 and high / low > 20:
-        axes.set_ylim(low / 1.3, high * 1.5)
+        # A whisker that reaches 0 has no end on a logarithmic axis: it leaves at the bottom.
+        axes.set_ylim(min(low / 1.3, bottom / 1.1 if bottom > 0 else low / 3), 1.1 * max(high, top))
         log_axis(axes, "y")
+    else:
+        margin = 0.12 * ((high - low) or abs(high) or 1.0)
+        axes.set_ylim(
+            min(low - margin, bottom - margin / 3), max(high + 1.4 * margin, top + margin / 3)
+        )
+    (left, right), (start, end) = _reach(data, "cost")
+    room = 0.12 * ((right - left) or right)
+    axes.set_xlim(min(left - room, start - room / 3), max(right + 2.2 * room, end + room / 3))
+
+
+def _reach(data: pd.DataFrame, column: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the range of a column, without and with its whiskers."""
+    values, spread = data[column], data[f"{column}_spread"].fillna(0.0)
+    return (values.min(), values.max()), ((values - spread).min(), (values + spread).max())
 
 
 def _front(axes: Axes, data: pd.DataFrame) -> list[tuple[float, float]]:
@@ -116,7 +125,7 @@ def _points(
     axes: Axes, data: pd.DataFrame, looks: dict[str, Look], front: list[tuple[float, float]]
 ) -> None:
     for row in data.itertuples():
-        look = looks[str(row.spec)]
+        look = looks[str(row.loss)]
         axes.errorbar(
             row.cost,
             row.quality,
@@ -131,7 +140,7 @@ def _points(
         )
     point_labels(
         axes,
-        [Label(str(r.loss), r.cost, r.quality, looks[str(r.spec)]) for r in data.itertuples()],
+        [Label(str(r.loss), r.cost, r.quality, looks[str(r.loss)]) for r in data.itertuples()],
         front,
     )
 
@@ -175,7 +184,7 @@ def _price_data(group: Group, reference: Cell | None) -> pd.DataFrame:
 def _bars(axes: Axes, data: pd.DataFrame, column: str, looks: dict[str, Look]) -> None:
     top = float(data[column].max())
     for index, row in enumerate(data.itertuples()):
-        value, look = float(getattr(row, column)), looks[str(row.spec)]
+        value, look = float(getattr(row, column)), looks[str(row.loss)]
         if not math.isfinite(value):
             continue
         axes.barh(index, value, height=0.62, color=look.colour, edgecolor=INK, linewidth=0.4)

@@ -52,7 +52,7 @@ def radial_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         made = panel(figure, 0.97 + width, 0.45, width, height)
         made.sharey(recon)
         for axes, word in zip((recon, made), KINDS.values(), strict=True):
-            ends = [_profile_line(axes, cell, data, word, looks[cell.loss]) for cell in cells]
+            ends = [_profile_line(axes, cell, data, word, looks[cell.label]) for cell in cells]
             _profile_axes(axes, word)
         recon.set_ylabel("log amplitude − data's")
         recon.annotate("data", (0.01, 0), xytext=(0, 2), textcoords="offset points")
@@ -119,7 +119,7 @@ def band_table(group: Group) -> Table | None:
         "pixel: negative is detail that is missing, positive is detail that is not in the data. "
         "First stored seed.",
         columns,
-        tuple(Row(cell.label, _band_entries(cell), cell.loss) for cell in cells),
+        tuple(Row(cell.label, _band_entries(cell), cell.label) for cell in cells),
     )
 
 

@@ -33,7 +33,7 @@ def tradeoff_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         ends: list[Label] = []
         for index, metric in enumerate((DISTORTION, group.objective)):
             axes = panel(figure, 0.62 + index * (width + 0.75), 0.45, width, height)
-            ends = [_curve(axes, cell, rows, metric, looks[cell.loss]) for cell, rows in found]
+            ends = [_curve(axes, cell, rows, metric, looks[cell.label]) for cell, rows in found]
             _scales(axes, found, metric)
             axes.set_xlabel("rate: KL (nats per image)")
             axes.set_ylabel(metric_label(metric))
@@ -109,7 +109,8 @@ def matched_table(group: Group) -> Table | None:
         "One training per trial: no interval, not ranked.",
         tuple(Column(m.name, m.label, m.unit, m.direction) for m in known),
         tuple(
-            Row(cell.label, each, cell.loss) for (cell, _), each in zip(found, entries, strict=True)
+            Row(cell.label, each, cell.label)
+            for (cell, _), each in zip(found, entries, strict=True)
         ),
     )
 

@@ -54,8 +54,8 @@ def tuning_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         best = panel(figure, 0.62 + width + 0.3, 0.45, width, height)
         best.sharey(left)
         for cell, rows in found:
-            _beta_curve(left, rows, metric, looks[cell.loss])
-        labels = [_best_curve(best, cell, rows, metric, looks[cell.loss]) for cell, rows in found]
+            _beta_curve(left, rows, metric, looks[cell.label])
+        labels = [_best_curve(best, cell, rows, metric, looks[cell.label]) for cell, rows in found]
         _finish(left, best, metric, found)
         end_labels(best, labels)
     alt = (
@@ -136,7 +136,6 @@ def training_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         return None
     name = f"{group.slug}-training"
     labels = list(dict.fromkeys(data["loss"]))
-    specs = {cell.label: cell.loss for cell in group.cells}
     with style(name):
         height = panel_height(len(labels))
         figure = Figure(figsize=(WIDE, height + 0.6))
@@ -145,7 +144,7 @@ def training_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         kl = panel(figure, 0.62 + width + 0.75, 0.45, width, height)
         ends = []
         for label, rows in data.groupby("loss", sort=False):
-            look = looks[specs[str(label)]]
+            look = looks[str(label)]
             line = look.line() | {"marker": look.marker if len(rows) < 12 else ""}
             energy.plot(rows["epoch"], rows["energy_left"], **line)
             kl.plot(rows["epoch"], rows["kl"], **line)

@@ -10,7 +10,7 @@ from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
 from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
-from harness.report.table import Column, Entry, Row, Table, number, significant
+from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
 
 FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
 REFERENCE = "l2"
@@ -66,7 +66,7 @@ def _row(
 ) -> Row:
     anchor = f"cell-{cell.id}"
     if not cell.measured:
-        return Row(cell.label, (), cell.loss, anchor, statement=cell.state or "not run")
+        return Row(cell.label, (), cell.label, anchor, statement=cell.state or "not run")
     entries = (
         Entry(f"{len(cell.finals)}/{cell.seeds}", len(cell.finals)),
         beta_entry(cell),
@@ -75,7 +75,7 @@ def _row(
     )
     coupled = bool(cell.finals["batch_coupled"].fillna(False).astype(bool).any())
     marks = ("‡" if coupled else "") + ("" if cell.whole else "§")
-    return Row(cell.label, entries, cell.loss, anchor, badge=cell.state, marks=marks)
+    return Row(cell.label, entries, cell.label, anchor, badge=cell.state, marks=marks)
 
 
 def beta_entry(cell: Cell) -> Entry:
@@ -103,9 +103,8 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
 
 
 def _printed(found: Estimate, decimals: int) -> tuple[str, float, str, float]:
-    known = math.isfinite(found.spread)
-    spread = number(found.spread, decimals) if known else ""
-    return number(found.mean, decimals), found.mean, spread, found.spread
+    mean, spread = with_spread(found.mean, found.spread, decimals)
+    return mean, found.mean, spread, found.spread
 
 
 def _why(cell: Cell, metric: str, shaded: bool) -> str:

@@ -14,8 +14,9 @@ from harness.report import Rendered
 from harness.report.collect import Group, collect
 from harness.report.fonts import light_font
 from harness.report.palette import BLACK, looks
-from harness.report.sections import Section, gallery, section
+from harness.report.sections import Section, gallery, listing, section
 from harness.report.small_tables import protocol_table
+from harness.report.table import Table
 from harness.store import Store
 
 # A page of 15 MiB opens at once; what figures and tables leave of 13 MiB goes to pictures.
@@ -39,17 +40,23 @@ def write(store: Store, out: Path) -> Rendered:
 def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
-    palette = looks(cell.loss for group in groups for cell in group.cells)
+    palette = looks(cell.label for group in groups for cell in group.cells)
     written: list[Path] = []
     with light_font():
         sections = [section(group, palette, out, written) for group in groups]
+    protocol = listing(protocol_table(groups), out, written).table if groups else None
     page = out / "index.html"
-    page.write_text(_html(grid, sections, palette), encoding="utf-8")
+    page.write_text(_html(grid, sections, palette, protocol), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]
     return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
 
 
-def _html(grid: dict[str, Any], sections: list[Section], palette: dict[str, Any]) -> str:
+def _html(
+    grid: dict[str, Any],
+    sections: list[Section],
+    palette: dict[str, Any],
+    protocol: Table | None,
+) -> str:
     drawn = sum(len(figure.svg) for each in sections for figure in each.figures.values())
     budget = max(LEAST_PICTURES, (PAGE_BYTES - drawn) // max(1, len(sections)))
     environment = Environment(
@@ -67,7 +74,7 @@ def _html(grid: dict[str, Any], sections: list[Section], palette: dict[str, Any]
         galleries=[gallery(each.group, each.strips, budget) for each in sections],
         looks=palette,
         black=BLACK,
-        protocol=protocol_table([each.group for each in sections]) if sections else None,
+        protocol=protocol,
         made=_made([each.group for each in sections]),
         failures=_failures([each.group for each in sections]),
         css=_source("page.css"),

@@ -54,18 +54,24 @@ class Look:
         return {"color": self.colour, "dashes": self.dash or (None, None)}
 
 
-def looks(losses: Iterable[str]) -> dict[str, Look]:
-    """Return the look of every loss.
+def looks(labels: Iterable[str]) -> dict[str, Look]:
+    """Return the look of every loss, by its label.
 
-    A known name keeps its slot in every report. Another name gets the first free slot from that of
-    its hash on, of those that no known name has and then of all. Slots repeat after 32 losses.
+    A known name keeps its slot in every report; of several cells with one loss, whose labels end
+    in `(hash)`, the first has it. Another name, such as a sum or a loss with options, gets the
+    first free slot from that of its hash on, of those that no known name has and then of all, and
+    of a colour that the report does not use yet while there is one. Slots repeat after 32 losses.
     """
-    names = sorted(set(losses))
-    slots = {name: KNOWN[name] for name in names if name in KNOWN}
+    names = sorted(set(labels))
+    slots: dict[str, int] = {}
+    for name in names:
+        slot = KNOWN.get(name.partition(" (")[0])
+        if slot is not None and slot not in slots.values():
+            slots[name] = slot
     for name in names:
         if name not in slots:
             slots[name] = _free(_hashed(name), set(slots.values()))
-    return {name: _look(slot) for name, slot in slots.items()}
+    return {name: _look(slots[name]) for name in names}
 
 
 def _hashed(name: str) -> int:
@@ -75,7 +81,9 @@ def _hashed(name: str) -> int:
 def _free(slot: int, taken: set[int]) -> int:
     every = [(slot + step) % SLOTS for step in range(SLOTS)]
     unknown = [each for each in every if each not in KNOWN.values()]
-    return next((each for each in (*unknown, *every) if each not in taken), slot)
+    left = [each for each in (*unknown, *every) if each not in taken] or [slot]
+    hues = {each % len(HUES) for each in taken}
+    return next((each for each in left if each % len(HUES) not in hues), left[0])
 
 
 def _look(slot: int) -> Look:

@@ -96,10 +96,10 @@ def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) 
     return Section(
         group,
         answer(group),
-        _listing(main_table(group), out, files),
+        listing(main_table(group), out, files),
         [detail(cell) for cell in group.cells],
         figures,
-        {key: table for key, table in tables.items() if table is not None},
+        {key: listing(each, out, files).table for key, each in tables.items() if each is not None},
         found,
         remark(group, shown),
     )
@@ -126,7 +126,8 @@ def _figure(drawn: Drawn, out: Path, files: list[Path]) -> Figure:
     return Figure(drawn.name, inline(svg, drawn), drawn.alt, drawn.wide)
 
 
-def _listing(table: Table, out: Path, files: list[Path]) -> Listing:
+def listing(table: Table, out: Path, files: list[Path]) -> Listing:
+    """Write a table as Markdown, LaTeX and CSV, and return it with its texts to copy."""
     texts = {"md": to_markdown(table), "tex": to_latex(table), "csv": to_csv(table)}
     for suffix, text in texts.items():
         files.append(out / "tables" / f"{table.name}.{suffix}")
@@ -139,13 +140,12 @@ def gallery(group: Group, found: Strips | None, budget: int) -> Gallery | None:
     if found is None:
         return None
     across, many = affordable(found, budget)
-    specs = {cell.label: cell.loss for cell in group.cells}
     rows = [Shown("data", "", strip(found.inputs[:across]), None, None, None, None, None)]
     for label, each in list(found.cells.items())[:many]:
         rows.append(
             Shown(
                 label,
-                specs[label],
+                label,
                 strip(each.recon[:across]),
                 strip(each.samples[:across]),
                 extremes(each),

@@ -27,7 +27,7 @@ def tuning_table(group: Group) -> Table | None:
         Column(metric.name, f"{metric.label} of the best trial", metric.unit, metric.direction),
         Column("trouble", "Trials not ok", text=True),
     )
-    rows = tuple(Row(c.label, _tuning_entries(c, group.objective), c.loss) for c in cells)
+    rows = tuple(Row(c.label, _tuning_entries(c, group.objective), c.label) for c in cells)
     return Table(
         f"{group.slug}-tuning",
         f"Trials, {group.title}",
@@ -74,7 +74,7 @@ def price_table(group: Group) -> Table | None:
         Column("hours_tuning", "Tuning", "h"),
         Column("hours_final", "Final training", "h"),
     )
-    rows = tuple(Row(c.label, _price_entries(c, reference), c.loss) for c in group.measured)
+    rows = tuple(Row(c.label, _price_entries(c, reference), c.label) for c in group.measured)
     return Table(
         f"{group.slug}-price",
         f"Time and memory, {group.title}",

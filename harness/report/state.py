@@ -1,5 +1,7 @@
 """The state of a cell in words: a failure is a result and prints as one."""
 
+import re
+
 import pandas as pd
 
 WORDS = {
@@ -13,7 +15,7 @@ WORDS = {
 
 
 def describe(attempts: pd.DataFrame, tunes: pd.DataFrame, planned: int, trials: int) -> str:
-    """Return "" when all planned seeds are ok, else words such as `diverged 2/5, 1/5 not run`."""
+    """Return "" when all planned seeds are ok, else words such as `diverged 2/5, not run 1/5`."""
     if attempts.empty:
         return _before_finals(tunes, max(trials, len(tunes)))
     if (attempts["status"] == "unavailable").all():
@@ -21,7 +23,7 @@ def describe(attempts: pd.DataFrame, tunes: pd.DataFrame, planned: int, trials: 
     total = max(planned, len(attempts))
     missing = total - len(attempts)
     parts = _counted(attempts["status"].value_counts(), total)
-    return ", ".join([*parts, f"{missing}/{total} not run"] if missing else parts)
+    return ", ".join([*parts, f"not run {missing}/{total}"] if missing else parts)
 
 
 def _counted(counts: "pd.Series[int]", total: int) -> list[str]:
@@ -38,7 +40,28 @@ def _before_finals(tunes: pd.DataFrame, trials: int) -> str:
     stopped = [name for name in ("failed", "out_of_memory", "timeout") if name in counts]
     if stopped or "ok" not in counts:
         return f"{', '.join(_counted(counts, len(tunes)))} in tuning"
-    return f"only tuned ({len(tunes)}/{trials} trials)"
+    return f"only tuned, {len(tunes)} of {trials} trials"
+
+
+_COUNTED = re.compile(r"([a-z][a-z ]*?) (\d+)/(\d+)")
+
+
+def sentence(state: str, names: str, count: int) -> str:
+    """Return what became of the named cells as a sentence: "`blur`: 1 of 3 seeds diverged."
+
+    `state` is what `describe` returned, or "stale".
+    """
+    has, is_ = ("has", "is") if count == 1 else ("have", "are")
+    whole = {
+        "not run": f"{names} {has} not run.",
+        "stale": f"{names} {is_} stale: the source or the data changed since.",
+        "unavailable": f"{names} {is_} unavailable: weights are missing.",
+    }
+    if state in whole:
+        return whole[state]
+    noun = "trials" if "tuning" in state or "tuned" in state else "seeds"
+    told = _COUNTED.sub(lambda found: f"{found[2]} of {found[3]} {noun} {found[1]}", state)
+    return f"{names}: {told}."
 
 
 def causes_of(attempts: pd.DataFrame, tunes: pd.DataFrame) -> tuple[str, ...]:

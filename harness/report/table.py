@@ -86,6 +86,20 @@ def number(value: float, decimals: int) -> str:
     return text.replace("-", "−")
 
 
+def with_spread(mean: float, spread: float, decimals: int) -> tuple[str, str]:
+    """Format a mean with its spread, "" where there is none.
+
+    Two significant digits of the spread decide the decimals of both, at most one more than
+    `decimals`, which hold where there is no spread.
+    """
+    if not math.isfinite(spread):
+        return number(mean, decimals), ""
+    if spread > 0:
+        exponent = math.floor(math.log10(float(f"{spread:.1e}")))
+        decimals = min(max(0, 1 - exponent), decimals + 1)
+    return number(mean, decimals), number(spread, decimals)
+
+
 def significant(value: float, digits: int = 2) -> str:
     """Format a positive number of any size with a few significant digits, as for β."""
     if not math.isfinite(value):

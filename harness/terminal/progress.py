@@ -3,8 +3,9 @@
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
+import pandas as pd
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
@@ -12,6 +13,7 @@ from rich.table import Table
 
 from harness.plan import Checked, Progress
 from harness.schema import RETRIED
+from harness.store import newest
 from harness.terminal import wording
 
 BAR_WIDTH = 24
@@ -36,10 +38,23 @@ class CellView:
     epochs: int = 0
     speed: float = 0.0
     best: dict[str, Any] | None = None
-    final: dict[str, Any] | None = None
+    finals: dict[int, dict[str, Any]] = field(default_factory=dict)  # by seed, those that are ok
     failure: str | None = None
     seconds: float = 0.0
     ended: bool = False
+
+    def note(self, result: dict[str, Any]) -> None:
+        """Keep a seed's scores, and the best of the trials."""
+        objective = result["objective"]
+        value = result.get(objective) if result["status"] == "ok" else None
+        if value is None or value != value:
+            return
+        if result["stage"] == "final":
+            self.finals[int(result["seed"])] = result
+            return
+        sign = -1 if result["direction"] == "maximize" else 1
+        if self.best is None or sign * value < sign * self.best[objective]:
+            self.best = result
 
 
 @dataclass
@@ -72,17 +87,11 @@ class Board:
             return
         if event["stage"] == "final":
             view.seeds_done += 1
-            view.final = event
             if event["status"] != "ok":
                 view.failure = f"{event['status']}: {event['cause']}"
-            return
-        view.trials_done += 1
-        value = event.get(event["objective"]) if event["status"] == "ok" else None
-        if value is None:
-            return
-        sign = -1 if event["direction"] == "maximize" else 1
-        if view.best is None or sign * value < sign * view.best[event["objective"]]:
-            view.best = event
+        else:
+            view.trials_done += 1
+        view.note(event)
 
     @property
     def done(self) -> int:
@@ -101,33 +110,28 @@ class Board:
         return elapsed * (1 - self.share) / self.share if self.share > 0.02 else None
 
 
-class Reporter(Protocol):
-    """Shows a run while it goes on."""
-
-    def tell(self, cell: str, event: dict[str, Any]) -> None:
-        """Take in one event."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *error: object) -> None: ...
-
-
-def make_board(cells: list[Checked], progress: dict[str, Progress], anew: bool = False) -> Board:
+def make_board(
+    cells: list[Checked], progress: dict[str, Progress], rows: pd.DataFrame, anew: bool = False
+) -> Board:
     """Return a board of cells about to run, with what was done before unless all starts anew."""
     names = wording.short_names([item.cell.id for item in cells])
     return Board(
         {
-            item.cell.id: _view(item, progress[item.cell.id], names[item.cell.id], anew)
+            item.cell.id: _view(item, progress[item.cell.id], rows, names[item.cell.id], anew)
             for item in cells
         }
     )
 
 
-def _view(item: Checked, before: Progress, name: str, anew: bool) -> CellView:
+def _view(item: Checked, before: Progress, rows: pd.DataFrame, name: str, anew: bool) -> CellView:
     protocol = item.cell.protocol
     view = CellView(name, item.trials, protocol.seeds, 0)
     if before.state != "stale" and not anew:
         view.trials_done, view.seeds_done = before.trials, before.seeds
+        told = {"objective": protocol.objective, "direction": protocol.direction}
+        for row in newest(rows[rows["cell"] == item.cell.id]).to_dict("records"):
+            if row["stage"] == "tune" or row["seed"] < protocol.seeds:
+                view.note({**row, **told})
     trials, seeds = item.trials - view.trials_done, max(0, protocol.seeds - view.seeds_done)
     view.epochs_total = trials * protocol.trial_epochs + seeds * protocol.epochs
     return view
@@ -246,11 +250,25 @@ def _result(view: CellView) -> str:
         parts += [wording.beta(view.best["beta"]), wording.metric(objective, view.best[objective])]
     if view.failure:
         parts.append(view.failure)
-    elif view.final:
-        parts += [f"→ final {view.seeds_done}/{view.seeds}", _scores(view.final)]
+    elif view.finals:
+        means = _means(list(view.finals.values()))
+        parts += [f"→ final {view.seeds_done}/{view.seeds}"]
+        parts += [] if view.best else [wording.beta(means["beta"])]
+        parts += [_scores(means)]
     elif not view.ended or not parts:
         parts.append("nothing new")
     return "  ".join(part for part in parts if part)
+
+
+def _means(finals: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the scores of a cell: the mean over its seeds of each that all of them have."""
+    names = ("beta", "psnr", "ssim", finals[0]["objective"])
+    means = {}
+    for name in names:
+        values = [value for row in finals if (value := row.get(name)) is not None]
+        if len(values) == len(finals):
+            means[name] = sum(values) / len(values)
+    return {"objective": finals[0]["objective"], "beta": None, **means}
 
 
 def _scores(event: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from harness.specs import format_value
 from harness.terminal import wording
 
 if TYPE_CHECKING:
@@ -125,6 +126,15 @@ def _fixed(item: Any) -> str:
     return "" if beta is None else f"{beta:g} (fixed)"
 
 
+def status(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the status of cells as a table shows it: counts as in `3/3`."""
+    counts = ("trials", "seeds")
+    return [
+        record | {name: f"{record[name]['done']}/{record[name]['of']}" for name in counts}
+        for record in records
+    ]
+
+
 def cell(console: Console, record: dict[str, Any]) -> None:
     """Print everything known of one cell."""
     console.print(record["cell"], style="bold", highlight=False)
@@ -145,6 +155,25 @@ def cell(console: Console, record: dict[str, Any]) -> None:
             console.print(f"  {line}", highlight=False, markup=False)
 
 
+def component(console: Console, record: dict[str, Any]) -> None:
+    """Print what is known of one component, grid or metric, its options as a table."""
+    facts(console, {key: value for key, value in record.items() if key != "options"})
+    if not record.get("options"):
+        if "options" in record:
+            console.print("it has no options")
+        return
+    console.print()
+    shown = [
+        {
+            "option": option["option"],
+            "default": "must be given" if option["required"] else format_value(option["default"]),
+            "type": option["type"],
+        }
+        for option in record["options"]
+    ]
+    table(console, shown)
+
+
 def facts(console: Console, record: dict[str, Any], indent: str = "") -> None:
     """Print nested facts, one per line."""
     for key, value in record.items():
@@ -152,4 +181,5 @@ def facts(console: Console, record: dict[str, Any], indent: str = "") -> None:
             console.print(f"{indent}{key}", style="bold")
             facts(console, value, indent + "  ")
         else:
-            console.print(f"{indent}{key:<18} {value}", highlight=False, markup=False)
+            shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
+            console.print(f"{indent}{key:<18} {shown}", highlight=False, markup=False)

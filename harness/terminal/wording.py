@@ -1,5 +1,7 @@
 """How numbers, times and states read in the terminal."""
 
+import json
+import math
 from typing import Any
 
 from harness.metrics import METRICS
@@ -59,3 +61,16 @@ def short_names(ids: list[str]) -> dict[str, str]:
     cut = {name: name.rpartition("-")[0] for name in ids}
     counts = list(cut.values())
     return {name: short if counts.count(short) == 1 else name for name, short in cut.items()}
+
+
+def as_json(records: Any) -> str:
+    """Return plain data as JSON text; NaN becomes null."""
+    return json.dumps(_without_nan(records), indent=1, ensure_ascii=False)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -61,7 +61,7 @@ def _scales(loss: ReconstructionLoss, values: int) -> list[str]:
     return [
         ""
         if scale in (1, values) or mixed
-        else f"native_scale is {scale}, not 1 or C*H*W={values}",
+        else f"native_scale is {scale}, not 1 or C*H*W = {values}",
         "" if 0 <= start < math.inf else f"starts_at is {start}, not an epoch from 0 on",
         *(f"{k} is {v}, not positive" for k, v in rates.items() if not 0 < v < math.inf),
     ]
@@ -82,7 +82,7 @@ def options(subject: Subject) -> Outcome:
             f"the option {undeclared} cannot be given in a spec",
             f"write it after the *, with a type and a default: *, {undeclared}: float = 0.1",
         )
-    hints = get_type_hints(kind.__init__)  # type: ignore[misc]
+    hints = get_type_hints(kind.__init__)
     doubts = []
     for name in defaults(kind):
         for value in _doubtful(hints[name]):
@@ -95,7 +95,7 @@ def options(subject: Subject) -> Outcome:
 
 def _undeclared(kind: type) -> str:
     """Return the first parameter that is no typed keyword with a default, or an empty string."""
-    for parameter in list(inspect.signature(kind.__init__).parameters.values())[1:]:  # type: ignore[misc]
+    for parameter in inspect.signature(kind).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD or parameter.name in CONTEXT:
             continue
         missing = parameter.empty in (parameter.default, parameter.annotation)

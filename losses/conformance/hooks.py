@@ -87,7 +87,7 @@ def _trains(value: Tensor, parameters: list[Tensor]) -> Outcome:
 
 
 def decoder_loss(subject: Subject) -> Outcome:
-    """`decoder_loss` is a scalar or one value per image, finite, with a gradient for the decoder."""
+    """`decoder_loss` is a scalar or one value per image, finite, with a gradient to train by."""
     loss = subject.loss()
     if loss.decoder_loss is None:
         return Skipped("no decoder loss")

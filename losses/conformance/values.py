@@ -116,10 +116,10 @@ def _not_finite(subject: Subject, names: list[tuple[str, str]], batch: Batch) ->
             "keep logarithms, roots and divisions away from 0: add a small constant inside",
         )
     energy.sum().backward()
-    slope = asked.recon.grad
-    bad = [] if slope is None else (~slope.isfinite()).flatten(1).any(1).nonzero()
-    if len(bad):
-        a, b = names[int(bad[0])]
+    slope = torch.zeros(1, 1) if asked.recon.grad is None else asked.recon.grad
+    at = (~slope.isfinite()).flatten(1).any(1).nonzero()
+    if len(at):
+        a, b = names[int(at[0])]
         return Failure(
             f"the energy of {a} against {b} is finite but its gradient is not",
             "sqrt, norm and pow have no slope at 0: add a small constant inside, or clamp first",
@@ -150,7 +150,7 @@ def batch(subject: Subject) -> Outcome:
 
 
 def _depends_on_mates(subject: Subject) -> bool:
-    together, others = subject.batch(), subject.batch(seed=8, weight=0.3)
+    together, others = subject.batch(), subject.batch(seed=8, weight=0.3).darker()
     mixed = Batch(*(torch.cat([a[:1], b[1:]]) for a, b in zip(together, others, strict=True)))
     for training in (True, False):  # the batch size stays, and with it what is drawn
         first, second = (subject.loss().train(training)(*each)[0] for each in (together, mixed))
@@ -201,16 +201,17 @@ def _global_states() -> tuple[bytes, str, str]:
 
 @torch.no_grad()
 def evaluation(subject: Subject) -> Outcome:
-    """Under `eval()` nothing is drawn and nothing is learned: the same images, the same energies."""
+    """Under `eval()` nothing is drawn or learned: the same images, the same energies."""
     loss = subject.loss().eval()
-    kept = loss.generator.get_state() if loss.generator is not None else None
+    generator = loss.generator or torch.Generator()
+    kept = generator.get_state()
     first, again = (loss(*subject.batch()) for _ in range(2))
     if not torch.equal(first, again):
         return Failure(
             "the same images give different energies under eval()",
             "draw and update running values only where self.training is True",
         )
-    if kept is not None and not torch.equal(kept, loss.generator.get_state()):
+    if not torch.equal(kept, generator.get_state()):
         return Failure("it draws under eval()", "draw only where self.training is True")
     return None
 

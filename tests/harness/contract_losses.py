@@ -124,6 +124,16 @@ class Everything(Adversarial):
         return Plain.energy(self, recon, target) * (-self.log_scale).exp() + weight * blurred
 
 
+class Showing(Companioned):
+    """Shows the latents it is given and the companion that trains beside it."""
+
+    def snapshot(self, latent: Tensor) -> dict[str, Tensor]:
+        assert not (self.training or torch.is_grad_enabled())
+        kernels = self.companion.weight.expand(len(latent), -1, -1, -1)
+        late = {"late": latent[:, :1]} if self.progress[-1] >= 1 else {}
+        return {"latent": latent, "kernel": kernels, **late}
+
+
 class Breaks(Plain):
     """Returns `value` times the error from forward pass `at` on."""
 

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,7 +132,10 @@ def assert_refused(found: Ended, message: str) -> None:
         (["run", *QUICK, "--timeout", "0"], "--timeout 0 must be more than 0 minutes"),
         (["run", *QUICK, "--device", "tpu"], "unknown device 'tpu': use cpu, cuda or cuda:N"),
         (["run", *QUICK, "--device", "meta"], "device 'meta' is not supported"),
-        (["run", *QUICK, "--name", "../x"], "name = '../x' is invalid"),
+        (
+            ["run", *QUICK, "--name", "../x"],
+            "the name '../x' of the grid cannot name a folder: write letters, digits",
+        ),
         (["list", "loses"], "unknown kind 'loses' (did you mean 'losses'?)"),
         (["status"], "no results in results: start with 'harness run --grid smoke'"),
         (["report", "--grid", "x"], "no results in results"),
@@ -264,12 +268,32 @@ def test_lists(harness: Harness, kind: str) -> None:
     shown = harness("list", kind).out
     assert records
     assert all(record["name"] in shown for record in records)
+    kinds = json.loads(harness("list", "--json").out)
+    assert {"kind": kind, "count": len(records)}.items() <= next(
+        each.items() for each in kinds if each["kind"] == kind
+    )
+    assert f"harness list {kind}" in harness("list").out
+
+
+def test_the_options_of_one_component(harness: Harness) -> None:
+    assert "options and their defaults: harness list losses NAME" in harness("list", "losses").out
+    shown = harness("list", "losses", "ssim").out
+    assert re.search(r"^window +11 +int *$", shown, re.MULTILINE)
+    assert re.search(r"^density +no *$", shown, re.MULTILINE)
+    assert "it has no options" in harness("list", "losses", "l2").out
+    found = json.loads(harness("list", "datasets", "folder", "--json").out)
+    assert found["options"][0] == {
+        "option": "path", "type": "str", "default": None, "required": True
+    }  # fmt: skip
+    assert re.search(
+        r"^path +must be given +str *$", harness("list", "datasets", "folder").out, re.M
+    )
 
 
 def test_json_of_every_command_parses(harness: Harness, stored: Store) -> None:
     cell = make_cell().id
     status = json.loads(harness("status", "--json").out)
-    assert [record["trials"] for record in status] == ["3/3", "0/3"]
+    assert [record["trials"] for record in status] == [{"done": n, "of": 3} for n in (3, 0)]
     assert json.loads(harness("show", cell, "--json").out)["cell"] == cell
     assert json.loads(harness("doctor", "--json").out)["packages"]["torch"]
     assert json.loads(harness("clean", "--json").out)[0]["kind"] == "rows"
@@ -287,6 +311,8 @@ def test_tables_of_every_command(harness: Harness, stored: Store) -> None:
     assert "cpu" in harness("doctor").out
     assert "nothing deleted: add --yes" in harness("clean").out
     assert_refused(harness("show", "digits16"), "'digits16' matches 2 cells:")
+    assert_refused(harness("show", ""), "no cell was named: give its id or a part of it")
+    assert re.search(r" 3/3 .* 0/3 ", harness("status").out, re.DOTALL)
     assert_refused(harness("status", "--grid", "gg"), "(did you mean 'g'?); stored: g")
 
 
@@ -362,7 +388,8 @@ def test_help_and_lists_import_no_torch(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from harness.__main__ import main\n"
-        "for arguments in (['--help'], ['run', '--help'], ['list', 'losses'], ['list', 'models'],\n"
+        "for arguments in (['--help'], ['run', '--help'], ['list'], ['list', 'losses'],\n"
+        "                  ['list', 'models'],\n"
         "                  ['list', 'datasets'], ['list', 'grids'], ['list', 'metrics'],\n"
         "                  ['run', '-n', '--grid', 'smok']):\n"
         "    sys.argv = ['harness', *arguments]\n"

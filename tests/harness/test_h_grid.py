@@ -113,7 +113,14 @@ def block(losses: str) -> str:
         ),
         (block("losses = [{protocol = {}}]"), "the key 'block.0.losses.0.loss' is missing"),
         (block("losses = [3]"), "block.0.losses.0 = 3 is invalid"),
-        ("name = '../x'\n" + block("losses = ['l2']"), "name = '../x' is invalid"),
+        (
+            "name = '../x'\n" + block("losses = ['l2']"),
+            "the name '../x' of the grid cannot name a folder: write letters, digits, dots, dashes",
+        ),
+        (
+            block("losses = ['l2']").replace("[[block]]", "[block]"),
+            "my.toml: the grid has [block] with single brackets: write [[block]]",
+        ),
     ],
 )
 def test_one_sentence_for_a_wrong_grid(text: str, message: str) -> None:

@@ -1,4 +1,4 @@
-"""What is stored and what there is: states, records, space, and this machine."""
+"""What is stored: states, records, space; and this machine."""
 
 import json
 import math
@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from shell import make_cell, make_grid, make_row
 
-from harness import cleaning, components, inventory, prepared
+from harness import cleaning, inventory, machine, prepared
 from harness.errors import HarnessError
-from harness.metrics import METRICS
 from harness.store import Store
+from harness.terminal import screens
+from harness.terminal.wording import as_json
 
 CELLS = make_grid(["l2", "l1"]).cells()
 
@@ -34,21 +35,14 @@ def store(tmp_path: Path) -> Store:
     return made
 
 
-def test_lists_name_every_component() -> None:
-    for kind, folder in (("loss", "losses"), ("model", "models"), ("dataset", "datasets")):
-        assert [r["name"] for r in inventory.listing(folder)] == list(components.registry(kind))  # type: ignore[arg-type]
-    assert [r["name"] for r in inventory.listing("metrics")] == list(METRICS)
-    better = {r["name"]: r["better"] for r in inventory.listing("metrics")}
-    assert (better["psnr"], better["frd_gen"]) == ("higher", "lower")
-    with pytest.raises(HarnessError, match=r"unknown kind 'metric' \(did you mean 'metrics'\?\)"):
-        inventory.listing("metric")
-
-
 def test_the_status_of_a_grid(store: Store) -> None:
     done, missing = inventory.status(store)
-    assert (done["state"], done["trials"], done["seeds"], done["why"]) == ("done", "3/3", "2/2", "")
+    assert (done["state"], done["why"]) == ("done", "")
+    assert (done["trials"], done["seeds"]) == ({"done": 3, "of": 3}, {"done": 2, "of": 2})
     assert (done["beta"], done["objective"], done["value"]) == (0.2, "frd_gen", 1.5)
-    assert (missing["state"], missing["trials"], missing["value"]) == ("missing", "0/3", None)
+    assert (missing["state"], missing["trials"]["done"], missing["value"]) == ("missing", 0, None)
+    shown = screens.status([done, missing])
+    assert [(each["trials"], each["seeds"]) for each in shown] == [("3/3", "2/2"), ("0/3", "0/2")]
 
 
 def test_changed_data_makes_a_cell_stale(store: Store, tmp_path: Path) -> None:
@@ -109,7 +103,7 @@ def test_the_newest_grid_is_taken(store: Store, tmp_path: Path) -> None:
 
 def test_json_has_no_nan() -> None:
     record = {"a": math.nan, "b": [math.inf, 1.5, {"c": -math.inf}], "d": "β"}
-    assert json.loads(inventory.as_json(record)) == {
+    assert json.loads(as_json(record)) == {
         "a": None,
         "b": [None, 1.5, {"c": None}],
         "d": "β",
@@ -121,7 +115,7 @@ def test_the_doctor_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     (tmp_path / "squeezenet1_1-b8a52dc0.pth").write_bytes(b"abc")
-    found = inventory.doctor(tmp_path / "results")
+    found = machine.doctor(tmp_path / "results")
     assert "does not exist yet" in found["folders"]["results"]
     assert found["folders"]["HARNESS_DATA"] == "not set"
     assert found["weights"]["inception"].startswith("missing: put pt_inception-2015-12-05-6726825d")

@@ -172,7 +172,7 @@ def ready(tmp_path: Path, check: Any, name: str, cell: Cell, rerun: str = "missi
     progress = plan.progress(cell, store.rows(), found.source_digest, found.data_hash)
     chosen = [found] if plan.wanted(progress.state, rerun) else []
     grid = make_grid([cell.loss_spec], name=name)
-    return run.Todo(grid, store, [found], {cell.id: progress}, chosen, ["cpu"], 1, {})
+    return run.Todo(grid, store, [found], {cell.id: progress}, chosen, ["cpu"], 1, {}, store.rows())
 
 
 @pytest.fixture
@@ -213,6 +213,56 @@ def test_a_cell_of_another_grid_is_adopted_not_trained(
     rows = run.execute(third, run.Options(tmp_path), lambda name, event: None)
     assert engine == [cell.id]  # one more seed is left to train
     assert len(rows) == 5
+
+
+def store_places(store: Store, found: Checked, *places: tuple[str, int], **columns: Any) -> None:
+    """Store rows as two runs of one cell would: the same numbers wherever they ran."""
+    state = {"source_digest": found.source_digest, "data_hash": found.data_hash}
+    for stage, number in places:
+        beta = {"beta": 0.2} if stage == "final" else {}
+        store.write(make_row(found.cell, stage, number, **(state | beta | columns)))
+
+
+TUNED = (("tune", 0), ("tune", 1), ("tune", 2))
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "places"),
+    [
+        (TUNED[:1], (*TUNED, ("final", 0), ("final", 1)), 5),  # all that is missing
+        ((*TUNED, ("final", 0)), (*TUNED, ("final", 1)), 5),  # a seed each
+        (TUNED[:2], TUNED[:1], 2),  # nothing new
+        (TUNED[:1], TUNED[:2], 2),
+        ((), TUNED[:2], 2),
+    ],
+)
+def test_what_another_grid_knows_joins_what_is_here(
+    tmp_path: Path, check: Any, engine: list[str], here: Any, there: Any, places: int
+) -> None:
+    cell = make_cell()
+    store_places(ready(tmp_path, check, "other", cell).store, check(cell), *there)
+    store_places(Store(tmp_path / "g"), check(cell), *here)
+    rows = run.execute(ready(tmp_path, check, "g", cell), run.Options(tmp_path), lambda *_: None)
+    assert len(rows) == places and not rows.duplicated(["stage", "trial", "seed"]).any()
+    assert engine == ([] if places == 5 else [cell.id])
+
+
+def test_of_two_kinds_of_numbers_the_further_is_taken_whole(
+    tmp_path: Path, check: Any, engine: list[str]
+) -> None:
+    """Trials of another device: β must not be chosen by a mixture."""
+    cell, other = make_cell(), Store(tmp_path / "other")
+    ready(tmp_path, check, "other", cell)
+    store_places(Store(tmp_path / "g"), check(cell), *TUNED[:2], frd_gen=7.0)
+    store_places(other, check(cell), TUNED[0], frd_gen=8.0)
+    run_it = lambda: run.execute(  # noqa: E731
+        ready(tmp_path, check, "g", cell), run.Options(tmp_path), lambda *_: None
+    )
+    assert run_it()["frd_gen"].tolist() == [7.0, 7.0]  # ours is further
+    store_places(other, check(cell), *TUNED[1:], ("final", 0), frd_gen=8.0)
+    assert run_it()["frd_gen"].tolist() == [8.0] * 4
+    assert len(list((tmp_path / "g" / "_superseded").glob("*.parquet"))) == 2
+    assert len(other.rows()) == 4
 
 
 @pytest.mark.parametrize("columns", [{"source_digest": "old"}, {"status": "failed", "cause": "x"}])
@@ -264,7 +314,7 @@ def test_an_unavailable_cell_is_a_row_not_a_run(
         ["unavailable", "no weights", "tune", 0]
     ]
     assert engine == []
-    summary = launch.summarise(todo, rows, options)
+    summary = launch.summarise([c.known for c in todo.cells], todo.store, rows, options)
     assert summary.exit_code == 1
     assert summary.failed == {missing.cell.id: "unavailable in tune 0: no weights"}
 
@@ -366,6 +416,41 @@ def test_options_replace_the_axes_and_keys_of_a_grid(tmp_path: Path) -> None:
     assert (keys.schedule, keys.beta_range) == ("step[every=3]", (0.1, 1.0))
 
 
+TWO_BLOCKS = """
+protocol = {trials = 3, epochs = 8}
+[[block]]
+losses = ["l2", {loss = "l1", protocol = {lr = 0.5}}]
+datasets = ["photos"]
+models = ["conv4"]
+[[block]]
+losses = ["l2", "l1"]
+datasets = ["digits"]
+models = ["conv4"]
+protocol = {epochs = 4}
+"""
+
+
+def test_options_that_make_two_blocks_one_dataset_are_refused(tmp_path: Path) -> None:
+    """Unless the protocols agree, or the grid itself compares protocols."""
+    path = tmp_path / "mine.toml"
+    path.write_text(TWO_BLOCKS)
+
+    def make(*pairs: str, **given: Any) -> list[Any]:
+        return launch.make_grid(str(path), "x", axes(**given), {}, list(pairs)).cells()
+
+    with pytest.raises(HarnessError) as caught:
+        make(datasets=["photos"])
+    assert str(caught.value) == (
+        "blocks 1 and 2 of grid 'mine' both become photos32 × conv4 × l2 under different "
+        "protocols: add --set epochs=… --set tuning_epochs=…, or leave out --grid"
+    )
+    assert len(make(losses=["ssim"])) == 2  # still two datasets
+    alike = make("epochs=4", "tuning_epochs=2", "lr=0.1", datasets=["photos"])
+    assert [(c.loss_spec, c.protocol.epochs) for c in alike] == [("l2", 4), ("l1", 4)]
+    path.write_text(TWO_BLOCKS.replace("digits", "photos"))
+    assert len(make()) == len(make(models=["conv4[width=8]"])) == 4
+
+
 @pytest.mark.parametrize(
     ("text", "sized"),
     [
@@ -397,15 +482,15 @@ def test_the_summary_counts_what_stands(tmp_path: Path, check: Any) -> None:
     todo.store.write(make_row(found.cell, "final", 0, status="diverged", source_digest="old"))
     store_rows(todo.store, found)
     other = run.Options(tmp_path)
-    summary = launch.summarise(todo, todo.store.rows(), other)
+    summary = launch.summarise([found.known], todo.store, todo.store.rows(), other)
     assert (summary.done, summary.cells, summary.diverged, summary.exit_code) == (1, 1, [], 0)
     assert summary.lines[-1] == f"next: harness report --grid g --results {tmp_path}"
-    assert '"done": 1' in summary.as_json()
+    assert summary.plain()["done"] == 1
     todo.store.write(
         make_row(
             found.cell, "final", 1, status="diverged",
             source_digest=found.source_digest, data_hash=found.data_hash,
         )
     )  # fmt: skip
-    diverged = launch.summarise(todo, todo.store.rows(), other)
+    diverged = launch.summarise([found.known], todo.store, todo.store.rows(), other)
     assert (diverged.diverged, diverged.exit_code) == ([found.cell.id], 0)

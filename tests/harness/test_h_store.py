@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from shell import make_cell, make_row
 
-from harness.errors import StoreError
+from harness.errors import Interrupted, StoreError
 from harness.plan import progress
 from harness.store import Store, newest, write_atomically
 
@@ -87,6 +87,48 @@ def test_an_unknown_column_is_a_programming_error(store: Store) -> None:
     assert store.files() == []
 
 
+def test_one_process_at_a_time_works_on_a_cell(store: Store) -> None:
+    """The next waits until the first has ended, however it ends, or until it is told to stop."""
+    store.prepare()
+    script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from harness.store import Store\n"
+        "with Store(Path(sys.argv[1])).claim('c'):\n"
+        "    print('claimed', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    command = [sys.executable, "-c", script, str(store.root)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None and first.stdout.readline() == "claimed\n"
+        with store.claim("another"):
+            pass
+        answers = iter([False, True])
+        with pytest.raises(Interrupted), store.claim("c", lambda: next(answers)):
+            raise AssertionError("two processes have the cell")
+
+        def killed() -> bool:
+            first.kill()
+            return False
+
+        with store.claim("c", killed):
+            assert first.wait(10) == -signal.SIGKILL
+
+
+def test_what_a_killed_process_half_wrote_is_swept(store: Store) -> None:
+    """Files an hour old and folders too; younger ones may still be written."""
+    store.prepare()
+    old = [store.root / "_tmp-a", store.root / "_models" / "_tmp-b", store.root / "_tmp-folder"]
+    young = store.root / "_images" / "_tmp-c"
+    old[2].mkdir()
+    for path in (*old[:2], young):
+        path.write_bytes(b"half")
+    for path in old:
+        os.utime(path, (0, 0))
+    store.tidy()
+    assert [path.exists() for path in (*old, young)] == [False, False, False, True]
+
+
 def test_a_file_cut_short_is_set_aside_and_its_cell_runs_again(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -97,6 +139,8 @@ def test_a_file_cut_short_is_set_aside_and_its_cell_runs_again(
     state = progress(CELL, store.rows())
     assert (state.state, state.trials, state.seeds) == ("partial", 2, 2)
     assert f"{paths[1].name} is damaged" in caplog.text
+    assert paths[1].exists()  # reading alone, as for `status` or a dry run, moves nothing
+    store.tidy()
     assert not paths[1].exists()
     assert (store.root / "_superseded" / paths[1].name).exists()
     assert len(pd.read_parquet(store.root)) == 4
@@ -261,6 +305,9 @@ def test_superseding_sets_a_cell_aside_and_no_other(store: Store) -> None:
     store.supersede(CELL.id)  # nothing left: nothing happens
 
 
+ALL = [(stage, number) for stage in ("tune", "final") for number in range(3)]
+
+
 def test_adopting_shares_rows_and_models_but_no_journal(store: Store, tmp_path: Path) -> None:
     fill(store)
     model = store.artefact("models", CELL.id, 0, "safetensors")
@@ -269,7 +316,7 @@ def test_adopting_shares_rows_and_models_but_no_journal(store: Store, tmp_path: 
         path.write_text("x\n")
     second = Store(tmp_path / "second")
     second.prepare()
-    second.adopt(CELL.id, store)
+    second.adopt(CELL.id, store, ALL, journal=True)
     assert progress(CELL, second.rows()).state == "done"
     assert second.artefact("models", CELL.id, 0, "safetensors").samefile(model)
     copy = second.root / "_journal" / journal.name
@@ -289,8 +336,28 @@ def test_adopting_works_across_file_systems(
     fill(store)
     monkeypatch.setattr(os, "link", refuse)
     second = Store(tmp_path / "second")
-    second.adopt(CELL.id, store)
+    second.adopt(CELL.id, store, ALL, journal=True)
     assert len(second.rows()) == 5
+
+
+def test_adopting_some_rows_takes_their_files_alone(store: Store, tmp_path: Path) -> None:
+    """A study and files that are here stay, unless the row they belong to is adopted."""
+    fill(store)
+    second = Store(tmp_path / "second")
+    second.prepare()
+    for each in (store, second):
+        for seed in (0, 1):
+            each.artefact("models", CELL.id, seed, "safetensors").write_text(each.name)
+            each.artefact("images", CELL.id, seed, "snapshots.npz").write_text(each.name)
+        (each.root / "_journal" / f"{CELL.id}.log").write_text(each.name)
+        (each.root / "_checkpoints" / f"{CELL.id}.final001.pt").write_text(each.name)
+    second.adopt(CELL.id, store, {("tune", 1), ("final", 1)}, journal=False)
+    assert [path.name.split(".")[1] for path in second.files()] == ["final001", "tune001"]
+    for kind, suffix in (("models", "safetensors"), ("images", "snapshots.npz")):
+        texts = [second.artefact(kind, CELL.id, seed, suffix).read_text() for seed in (0, 1)]
+        assert texts == ["second", store.name]
+    assert (second.root / "_journal" / f"{CELL.id}.log").read_text() == "second"
+    assert (second.root / "_checkpoints" / f"{CELL.id}.final001.pt").read_text() == "second"
 
 
 def rows_of(*given: dict[str, Any]) -> pd.DataFrame:

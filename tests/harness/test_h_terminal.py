@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
-from shell import make_cell, make_grid
+from shell import make_cell, make_grid, make_row
 
 from harness.estimate import Estimate
 from harness.plan import Checked, Progress
 from harness.run import Todo
+from harness.schema import arrow_schema
 from harness.store import Store
 from harness.terminal import screens, wording
 from harness.terminal.progress import Bars, Board, Lines, make_board
+
+NO_ROWS = arrow_schema().empty_table().to_pandas()
 
 
 def console(width: int = 120) -> Console:
@@ -33,7 +36,7 @@ def fresh(trials: int = 0, seeds: int = 0, **rest: Any) -> Progress:
 
 def board_of(*losses: str, before: Progress | None = None, anew: bool = False) -> Board:
     items = [checked(loss) for loss in losses]
-    return make_board(items, {i.cell.id: before or fresh() for i in items}, anew=anew)
+    return make_board(items, {i.cell.id: before or fresh() for i in items}, NO_ROWS, anew=anew)
 
 
 def stored(stage: str, number: int, **rest: Any) -> dict[str, Any]:
@@ -176,6 +179,40 @@ def test_a_pipe_gets_one_dated_line_per_event() -> None:
     assert parts[3].endswith("1 min 40 s  (1/2 cells)")
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_finished_cell_shows_the_mean_over_its_seeds_and_its_beta(
+    tmp_path: Path, resumed: bool
+) -> None:
+    """Also of trials and seeds that an interrupted run had stored before."""
+    item, store = checked(), Store(tmp_path / "g")
+    for number, beta in enumerate((0.5, 0.25, 0.125)):
+        store.write(make_row(item.cell, "tune", number, beta=beta, frd_gen=1.0 + beta))
+    store.write(make_row(item.cell, "final", 0, beta=0.125, psnr=20.0, frd_gen=1.0))
+    # a seed of a longer grid that this one does not ask for
+    store.write(make_row(item.cell, "final", 7, beta=0.125, psnr=99.0, frd_gen=9.0))
+    rows, before = (store.rows(), fresh(3, 1)) if resumed else (NO_ROWS, fresh())
+    screen = console(width=200)
+    with Lines(screen, make_board([item], {item.cell.id: before}, rows)) as shown:
+        if not resumed:
+            for number, beta in enumerate((0.5, 0.25, 0.125)):
+                shown.tell(item.cell.id, stored("tune", number, beta=beta, frd_gen=1.0 + beta))
+            shown.tell(item.cell.id, stored("final", 0, beta=0.125, psnr=20.0, frd_gen=1.0))
+        shown.tell(item.cell.id, stored("final", 1, beta=0.125, psnr=22.0, frd_gen=2.0))
+        shown.tell(item.cell.id, {"event": "ended", "code": 0, "seconds": 1.0})
+    last = screen.export_text().splitlines()[-1]
+    assert "tune 3/3  β 0.12  FRD gen. 1.125  → final 2/2  PSNR 21.00" in last
+    assert last.count("FRD gen. 1.500") == 1
+
+
+def test_a_fixed_beta_is_shown_too() -> None:
+    screen, item = console(), checked(beta=0.5)
+    board = make_board([item], {item.cell.id: fresh()}, NO_ROWS)
+    with Lines(screen, board) as shown:
+        shown.tell(item.cell.id, stored("final", 0, beta=0.5))
+        shown.tell(item.cell.id, {"event": "ended", "code": 0, "seconds": 1.0})
+    assert "→ final 1/2  β 0.5  PSNR 20.25" in screen.export_text().splitlines()[-1]
+
+
 def test_a_terminal_gets_a_line_per_finished_cell_and_bars() -> None:
     screen = console()
     shown = Bars(screen, board_of("l2", "l1"))
@@ -257,6 +294,7 @@ def test_the_first_line_of_a_run() -> None:
         ["cpu"] * 2,
         1,
         {},
+        NO_ROWS,
     )
     line = screens.headline(todo, Estimate(100, 1, {}))
     assert line == (

@@ -14,7 +14,7 @@ import torch
 import harness.cell
 import losses
 from harness import evaluate, prepared, provenance, rescore, weights
-from harness.artefacts import describe_model, load_model
+from harness.artefacts import describe_model, load_model, save_model
 from harness.cell import CellFailed, run_cell
 from harness.errors import HarnessError, Interrupted, StoreError
 from harness.measured import Measured
@@ -73,6 +73,25 @@ def test_a_cell_leaves_one_row_per_trial_and_seed(finished: Path) -> None:
     assert set(rows["threads"]) == {1} and set(rows["torch_version"]) == {torch.__version__}
     assert json.loads(rows["loss_options"][0]) == [{"weight": 1.0, "name": "l2", "options": {}}]
     assert "seeds" not in json.loads(rows["protocol"][0])
+
+
+def test_a_row_names_the_weights_that_its_loss_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options and channels decide which: grey images need one network, colour another."""
+    paths = {name: tmp_path / name for name in ("grey", "colour", "other")}
+    for name, path in paths.items():
+        path.write_text(name)
+
+    def required(channels: int | None, **options: Any) -> tuple[str, ...]:
+        return {1: ("grey",), 3: ("colour",)}[channels or 0]
+
+    monkeypatch.setattr(losses.find("l2"), "required", required)
+    monkeypatch.setattr(harness.cell.weights, "sha256", lambda path: f"sha of {path.name}")
+    cell = tiny.tiny_cell("l2", beta=0.1, epochs=1)
+    run_cell(tiny.assignment(cell, tmp_path, weights=paths))
+    [row] = rows_of(tmp_path).to_dict("records")
+    assert json.loads(row["weights"]) == {"grey": "sha of grey"}
 
 
 def test_the_final_beta_is_that_of_the_best_trial(finished: Path) -> None:
@@ -197,9 +216,11 @@ def test_scoring_again_gives_the_same_numbers_in_new_rows(copied: Path) -> None:
     before = rows_of(copied)
     told: list[str] = []
     store = Store(copied / "tiny")
-    count = rescore.rescore(store, device="cpu", tell=lambda cell, row: told.append(cell))
-    assert count == 2 and told == [CELL.id] * 2
+    found = rescore.rescore(store, device="cpu", tell=lambda cell, row: told.append(cell))
+    assert (found.rows, found.skipped) == (2, {}) and told == [CELL.id] * 2
     rows = rows_of(copied)
+    finals = rows[rows["stage"] == "final"]
+    assert [each["psnr"] for each in found.scored] == finals["psnr"].tolist()
     assert len(rows) == 5  # one row per trial and seed; the old two are set aside
     assert len(list((copied / "tiny" / "_superseded").glob("*.final*.parquet"))) == 2
     newest = rows
@@ -243,16 +264,49 @@ def test_scoring_again_needs_models_data_and_weights(
         rescore.rescore(store, device="cpu", features="squeezenet")
     with pytest.raises(HarnessError, match="features"):
         rescore.rescore(store, device="cpu", features="nonsense")
-    whole = prepared.load(CELL.dataset, copied / "_data")
-    changed = prepared.replace(whole, data_hash="another")
-    monkeypatch.setattr(prepared, "load", lambda component, folder: changed)
-    with pytest.raises(HarnessError, match="digits16 changed since"):
-        rescore.rescore(store, device="cpu")
+    with store.lock(), pytest.raises(StoreError, match="another run"):
+        rescore.rescore(Store(store.root), device="cpu")
     for path in (copied / "tiny" / "_models").iterdir():
         path.unlink()
     with pytest.raises(HarnessError, match="--keep-models all"):
         rescore.rescore(store, device="cpu")
     assert len(rows_of(copied)) == 5
+
+
+def test_scoring_again_skips_what_it_cannot_score_and_does_the_rest(
+    copied: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of two cells the first one's data changed, or one of its models is damaged."""
+    second = tiny.tiny_cell("l1", beta=0.1)
+    run_cell(tiny.assignment(second, copied))
+    store = Store(copied / "tiny")
+    damaged = store.artefact("models", CELL.id, 1, "safetensors")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(b"cut")
+    before = rows_of(copied)
+    found = rescore.rescore(store, device="cpu")
+    scored = [(each["cell"], each["seed"]) for each in found.scored]
+    assert sorted(scored) == sorted([(CELL.id, 0), (second.id, 0)])
+    assert list(found.skipped) == [CELL.id] and "is no model" in found.skipped[CELL.id]
+
+    damaged.write_bytes(whole)
+    load = prepared.load
+    monkeypatch.setattr(
+        prepared,
+        "load",
+        lambda component, folder: prepared.replace(load(component, folder), data_hash="another"),
+    )
+    state = {"data_hash": "another", "created": now()}
+    [row] = before[before["cell"] == second.id].to_dict("records")
+    path = store.artefact("models", second.id, 0, "safetensors")
+    fingerprint = f"{row['source_digest']} another"
+    facts = {"beta": row["beta"], "seed": 0, "fingerprint": fingerprint}
+    save_model(path, load_model(path), second, facts)
+    store.write(plain(row) | state)  # the second cell was trained on the new data
+    found = rescore.rescore(store, device="cpu")
+    assert found.rows == 1 and found.scored[0]["cell"] == second.id
+    assert f"digits16 changed since {CELL.id} was trained" in found.skipped[CELL.id]
+    tiny.assert_same_numbers(rows_of(copied), before)
 
 
 def test_a_model_of_an_earlier_run_is_never_scored_for_a_newer_row(copied: Path) -> None:

@@ -62,16 +62,17 @@ def warm() -> None:
 
 
 LONG = {"epochs": 15, "tuning_epochs": 15}
+SHORT = {"epochs": 3, "tuning_epochs": 3}  # the second epoch is where it dies
 DEADLY = deadly(
     [
-        ("l2", LONG | {"beta": 0.1, "seeds": 2}),
-        ("l1", LONG | {"trials": 1}),
+        ("l2", SHORT | {"beta": 0.1, "seeds": 2}),
+        ("l1", SHORT | {"trials": 1}),
         ("ssim", {"epochs": 100000, "tuning_epochs": 100000}),
         ("ce", {"epochs": 1, "beta": 0.5}),
     ],
     huge=True,
 )
-TIMEOUT = 6.0  # seconds
+TIMEOUT = 1.2  # seconds
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,9 @@ def died(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pd.DataFrame, 
             if "-l1-" in cell:
                 pids.kill(cell, signal.SIGSEGV)
 
-    return folder, execute(DEADLY, folder, tell, timeout=TIMEOUT), told
+    # the endless cell has a run of its own: no other has to be faster than its time
+    execute(DEADLY, folder, tell, only="*-width4-[lc]*")
+    return folder, execute(DEADLY, folder, tell, only="ssim", timeout=TIMEOUT), told
 
 
 def row_of(rows: pd.DataFrame, loss: str, mlp: str = "mlp=16", **where: Any) -> dict[str, Any]:
@@ -124,7 +127,7 @@ def test_a_cell_over_its_time_is_a_timeout(died: Any) -> None:
     _, rows, told = died
     row = row_of(rows, "ssim")
     assert (row["stage"], row["trial"], row["status"]) == ("tune", 0, "timeout")
-    assert row["cause"] == "the cell took longer than 0.1 minutes"
+    assert row["cause"] == "the cell took longer than 0.02 minutes"
     [ended] = [e for cell, e in told if cell == row["cell"] and e["event"] == "ended"]
     assert TIMEOUT <= ended["seconds"] < TIMEOUT + 5
 
@@ -169,21 +172,21 @@ def test_failed_cells_run_again_when_asked_and_only_then(
 
 def test_the_same_grid_in_two_folders_gives_the_same_numbers(tmp_path: Path) -> None:
     """All metric columns, curves and signatures, bit by bit, whatever runs beside a cell."""
-    found = tiny.tiny_grid("l2", "sigma", "l1 + 2*ce")
+    found = tiny.tiny_grid("sigma", "l1 + 2*ce", trials=2)
     first = execute(found, tmp_path / "a", jobs=2)
     second = execute(found, tmp_path / "b", jobs=2)
     tiny.assert_same_numbers(first, second)
     assert (
-        len(first) == 12
+        len(first) == 6
         and set(first["status"]) == {"ok"}
         and set(first["threads"]) == {max(1, device.cores() // 2)}
     )
     # the whole again changes nothing, and another grid with a cell of this one takes it over
     tiny.assert_same_numbers(execute(found, tmp_path / "a", jobs=2), first)
     told: list[str] = []
-    other = tiny.tiny_grid("sigma", name="other")
+    other = tiny.tiny_grid("sigma", name="other", trials=2)
     adopted = execute(other, tmp_path / "a", lambda cell, event: told.append(event["event"]))
-    assert told == ["adopted"] and len(adopted) == 4
+    assert told == ["adopted"] and len(adopted) == 3
 
 
 def test_cells_differ_by_their_loss_alone_and_start_alike(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Bit-exact resume: an interrupted training run ends with the very bits of an uninterrupted one."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import tiny
 import torch
 
 import losses
+from harness import plan
+from harness.adoption import adopt
 from harness.cell import run_cell
 from harness.checkpoint import Checkpoint
 from harness.errors import Interrupted
@@ -204,6 +207,35 @@ def run_in_pieces(cell: Any, folder: Path, steps: int) -> int:
             continue
         return count
     raise AssertionError("the cell does not come to an end")
+
+
+def test_a_cell_begun_in_another_grid_is_continued(tmp_path: Path) -> None:
+    """Rows, study and the interrupted training go over; the numbers are those of one run."""
+    cell = tiny.tiny_cell("l1", trials=4, epochs=2)
+    whole = tiny.assignment(cell, tmp_path / "whole")
+    run_cell(whole)
+    first = tiny.assignment(cell, tmp_path / "results")
+    with pytest.raises(Interrupted):  # in the third trial, of four steps each
+        run_cell(first, stop=tiny.stop_after(10))
+    second = replace(first, results=tmp_path / "results" / "second")
+    store = Store(second.results)
+    store.prepare()
+    [item] = plan.check([cell], {})
+    found = adopt(item, store, tmp_path / "results")
+    assert (found.state, found.trials) == ("partial", 2)
+    assert [path.name.split(".")[1] for path in (store.root / "_checkpoints").iterdir()] == [
+        "tune002"
+    ]
+    told: list[tuple[str, int]] = []
+
+    def tell(event: dict[str, Any]) -> None:
+        if event["event"] == "epoch":
+            told.append((event["stage"], event["number"]))
+
+    run_cell(second, tell)
+    assert told == [("tune", 2), ("tune", 3), ("final", 0), ("final", 0)]
+    tiny.assert_same_numbers(store.rows(), Store(whole.results).rows())
+    assert len(Store(first.results).rows()) == 2  # the other grid's own is as it was
 
 
 def test_a_cell_run_in_pieces_has_the_rows_of_one_run_at_once(

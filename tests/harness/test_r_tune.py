@@ -262,7 +262,7 @@ def rows_of(folder: Path) -> Any:
 
 def test_a_maximised_objective_chooses_the_largest(tmp_path: Path) -> None:
     """PSNR is maximised by its own direction; β is that of the trial with the best."""
-    cell = tiny.tiny_cell("l2", objective="psnr", epochs=8, tuning_epochs=8)
+    cell = tiny.tiny_cell("l2", objective="psnr", epochs=4, tuning_epochs=4)
     assert cell.protocol.direction == "maximize"
     run_cell(tiny.assignment(cell, tmp_path))
     rows = rows_of(tmp_path)
@@ -297,7 +297,7 @@ def test_a_fixed_beta_skips_tuning(tmp_path: Path) -> None:
 
 def test_the_median_rule_prunes_after_the_first_half_alone(tmp_path: Path) -> None:
     """The same first half, bit by bit; some later trial is stopped early and says so."""
-    keys: dict[str, Any] = {"trials": 6, "epochs": 4, "tuning_epochs": 4, "seeds": 1}
+    keys: dict[str, Any] = {"trials": 5, "epochs": 2, "tuning_epochs": 2, "seeds": 1}
     keys |= {"objective": "kl", "direction": "minimize", "sampler": "random"}  # falls with β
     keys |= {"beta_range": (0.01, 100.0)}
     cells = [tiny.tiny_cell("l2", pruner=pruner, **keys) for pruner in ("none", "median")]
@@ -309,8 +309,8 @@ def test_the_median_rule_prunes_after_the_first_half_alone(tmp_path: Path) -> No
     for name in ("beta", "kl", "frd_gen", "epochs"):
         assert free[name].tolist()[:3] == pruned[name].tolist()[:3]
     stopped = pruned[pruned["status"] == "pruned"]
-    assert len(stopped) and (stopped["epochs"] < 4).all() and stopped["kl"].isna().all()
-    causes = [f"pruned after {epochs:g} of 4 epochs" for epochs in stopped["epochs"]]
+    assert len(stopped) and (stopped["epochs"] < 2).all() and stopped["kl"].isna().all()
+    causes = [f"pruned after {epochs:g} of 2 epochs" for epochs in stopped["epochs"]]
     assert stopped["cause"].tolist() == causes
     # a lost row of a pruned trial is made again, pruned at the same epoch
     lost = int(stopped["trial"].iloc[0])
@@ -326,7 +326,7 @@ def test_a_failed_trial_is_retried_under_its_number_and_beta(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row is stored, the study leaves it running, and the next run is as if it never failed."""
-    cell = tiny.tiny_cell("l2", trials=5)
+    cell = tiny.tiny_cell("l2", trials=4, epochs=1)
     run_cell(tiny.assignment(cell, tmp_path / "whole"))
     journal = tmp_path / "broken" / "tiny" / "_journal" / f"{cell.id}.log"
     with monkeypatch.context() as patch, pytest.raises(CellFailed, match="RuntimeError: no luck"):

@@ -63,7 +63,7 @@ def test_golden_rho(dtype, tolerance):
     for alpha, golden in GOLDEN_RHO.items():
         for sign in (1, -1):
             found = rho(sign * x, alpha * one, one)
-            assert found.tolist() == pytest.approx(golden, rel=tolerance, abs=5.1e-7)
+            assert found.tolist() == pytest.approx(golden, rel=tolerance, abs=1e-6)
 
 
 def test_golden_log_partition():
@@ -107,14 +107,19 @@ def test_derivatives_of_rho():
         assert torch.autograd.gradcheck(rho, (x, row.requires_grad_(), scale))
 
 
-def test_single_precision_derivatives_near_two():
-    offsets = torch.tensor([-1e-2, -1e-4, -1e-5, 1e-5, 1e-4, 1e-2])
-    alpha = (2 + offsets).requires_grad_()
-    x = torch.tensor([1e-3, 0.1, 1.0, 30.0])[:, None]
-    (single,) = torch.autograd.grad(rho(x, alpha, torch.ones(6)).sum(), alpha)
-    exact = alpha.detach().double().requires_grad_()
-    (double,) = torch.autograd.grad(rho(x.double(), exact, torch.ones(6).double()).sum(), exact)
-    assert torch.allclose(single.double(), double, rtol=1e-5)
+def derivatives(dtype, x, alpha):
+    inputs = [torch.tensor(v, dtype=dtype) for v in (x, alpha, [1.0] * len(alpha))]
+    inputs[0] = inputs[0][:, None]
+    value = rho(*(v.requires_grad_() for v in inputs)).sum()
+    return torch.autograd.grad(value, inputs)
+
+
+def test_single_precision_derivatives_near_two_and_far_out():
+    near = [2 + offset for offset in (-1e-2, -(2.0**-13), -(2.0**-16), 2.0**-16, 2.0**-13, 1e-2)]
+    for x, alpha in (([1e-3, 0.1, 1, 30], near), ([1e2, 1e4, 1e6], [0.1, 0.5, 1, 1.5, 1.99])):
+        single, double = (derivatives(dtype, x, alpha) for dtype in (torch.float32, torch.float64))
+        for s, d in zip(single, double, strict=True):
+            assert torch.allclose(s.double(), d, rtol=2e-5)
 
 
 @pytest.mark.parametrize("alpha", [0.3, 1.0, 2.0, 2.7])
@@ -186,9 +191,9 @@ def test_wavelets_change_volume_by_what_is_subtracted(height, width):
 
 def test_wavelets_of_a_line_are_low_and_smooth():
     matrix = analysis_matrix(16)
-    ramp = matrix @ (3 + 0.5 * np.arange(16.0))
-    assert ramp[:8] == pytest.approx(math.sqrt(2) * (3 + np.arange(8.0)), abs=0.2)
-    assert ramp[8:-2] == pytest.approx(np.zeros(6), abs=1e-12)  # four vanishing moments
+    ramp = matrix @ (3 + 0.5 * np.arange(16.0))  # the edges are reflected
+    assert ramp[:8] == pytest.approx(math.sqrt(2) * (3 + np.arange(8.0)), abs=0.3)
+    assert ramp[9:-1] == pytest.approx(np.zeros(6), abs=1e-12)  # four vanishing moments
     assert [deepest(*size) for size in ((64, 64), (28, 28), (1, 9), (2, 9), (33, 40))] == [
         *(6, 5, 0, 1, 6)
     ]
@@ -300,25 +305,23 @@ def test_gradients_are_those_of_the_value(representation):
 
 @each_representation
 def test_training_fits_shapes_and_scales(representation):
-    loss = make((3, 16, 16), representation=representation)
-    assert [p.shape for p in loss.main_parameters()] == [(3, 256)] * 2
-    assert loss.shapes().tolist() == [pytest.approx([1.0] * 256)] * 3
-    assert loss.scales().tolist() == [pytest.approx([0.01] * 256)] * 3
+    loss = make((3, 8, 8), representation=representation, colour="rgb", scale_init=0.1)
+    assert [p.shape for p in loss.main_parameters()] == [(3, 64)] * 2
+    assert loss.shapes().tolist() == [pytest.approx([1.0] * 64)] * 3
+    assert loss.scales().tolist() == [pytest.approx([0.1] * 64)] * 3
     generator = torch.Generator().manual_seed(0)
-    noise = 0.1 * torch.randn(256, 3, 16, 16, generator=generator)  # normal: alpha = 2, c = 0.1
-    optimizer = torch.optim.Adam(loss.main_groups(), lr=0.1)
-    for group in optimizer.param_groups:
-        group["lr"] = 0.1
-    for _ in range(150):
+    noise = 0.2 * torch.randn(512, 3, 8, 8, generator=generator)  # normal: alpha = 2, c = 0.2
+    optimizer = torch.optim.Adam(list(loss.main_groups()[0]["params"]), lr=0.1)
+    for _ in range(100):
         optimizer.zero_grad()
         value = energy(loss, torch.zeros_like(noise), noise).mean()
         value.backward()
         optimizer.step()
-    normal = 768 * (math.log(0.1) + math.log(2 * math.pi * math.e) / 2)
-    assert value.item() == pytest.approx(normal, abs=25)
-    if representation != "cdf97":
-        assert loss.shapes().median().item() == pytest.approx(2, abs=0.3)
-    restored = make((3, 16, 16), representation=representation)
+    normal = 192 * (math.log(0.2) + math.log(2 * math.pi * math.e) / 2)
+    # coefficients of wavelets are not independent, so that their own densities fit less well
+    assert value.item() == pytest.approx(normal, abs=12 if representation == "cdf97" else 1)
+    assert loss.shapes().median().item() == pytest.approx(2, abs=0.2)
+    restored = make((3, 8, 8), representation=representation, colour="rgb", scale_init=0.1)
     restored.load_state_dict(loss.state_dict())
     assert set(loss.state_dict()) == {"latent_alpha", "latent_scale"}
     assert torch.equal(energy(restored, noise, noise * 0), energy(loss, noise, noise * 0))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.metrics.spectrum import LogSpectrum, radial_profile, spectral_difference
+from harness.metrics.spectrum import LogSpectrum, spectral_difference
 
 
 def log_spectrum(images: torch.Tensor) -> torch.Tensor:
@@ -36,26 +36,6 @@ def test_scaling_shifts_every_frequency_by_its_logarithm(crops) -> None:
     assert difference == pytest.approx((np.log(2), np.log(2)), abs=1e-4)
 
 
-@pytest.mark.parametrize("size", [(16, 16), (15, 15), (28, 20)])
-def test_profile_recovers_a_radial_function(size: tuple[int, int]) -> None:
-    side = min(size)
-    axes = [np.fft.fftshift(np.fft.fftfreq(n)) * side for n in size]
-    radius = np.rint(np.hypot(axes[0][:, None], axes[1][None, :]))
-    radii, profile = radial_profile(torch.from_numpy(np.exp(-radius / 3)))
-    assert radii.tolist() == list(range(side // 2 + 1))
-    np.testing.assert_allclose(profile, np.exp(-radii.numpy() / 3))
-
-
-def test_profile_averages_rings_by_hand() -> None:
-    spectrum = torch.arange(16.0).reshape(4, 4)
-    # Zero frequency at (2, 2), its eight neighbours are ring 1, the first row and column without
-    # their corner (which is 2.8 away) ring 2.
-    _, profile = radial_profile(spectrum)
-    assert profile.tolist() == pytest.approx(
-        [10.0, (5 + 6 + 7 + 9 + 11 + 13 + 14 + 15) / 8, (1 + 2 + 3 + 4 + 8 + 12) / 6]
-    )
-
-
 def test_a_wave_peaks_at_its_frequency() -> None:
     wave = torch.cos(2 * torch.pi * 5 * torch.arange(32) / 32).expand(1, 1, 32, 32)
     spectrum = log_spectrum(wave)
@@ -74,5 +54,3 @@ def test_misuse_is_refused() -> None:
         spectrum.update(torch.zeros(8, 8))
     with pytest.raises(ValueError, match="one size"):
         spectral_difference(torch.zeros(8, 8), torch.zeros(1, 1))
-    with pytest.raises(ValueError, match="shape"):
-        radial_profile(torch.zeros(8))

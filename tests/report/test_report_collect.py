@@ -11,6 +11,7 @@ from harness.report.advantage import home, optimised, terms
 from harness.report.answer import answer
 from harness.report.collect import Group, collect
 from harness.report.palette import HUES, KNOWN, SLOTS, looks
+from harness.report.state import sentence
 from harness.store import Store
 
 Make = Callable[..., Group]
@@ -40,11 +41,11 @@ def test_states(tmp_path: Path) -> None:
     assert state(store) == "not run"
     store.write(synthetic.row(cell, "tune", 0, 0.01))
     store.write(synthetic.row(cell, "tune", 1, 0.1) | {"status": "diverged"})
-    assert state(store) == "only tuned (2/4 trials)"
+    assert state(store) == "only tuned, 2 of 4 trials"
     store.write(synthetic.row(cell, "tune", 2, 1.0) | {"status": "out_of_memory"})
     assert state(store) == "diverged 1/3, out of memory 1/3 in tuning"
     store.write(synthetic.row(cell, "final", 0, 0.1))
-    assert state(store) == "2/3 not run"
+    assert state(store) == "not run 2/3"
     store.write(synthetic.row(cell, "final", 1, 0.1) | {"status": "failed", "cause": "a bug"})
     store.write(synthetic.row(cell, "final", 2, 0.1) | {"status": "timeout"})
     assert state(store) == "failed 1/3, timed out 1/3"
@@ -102,8 +103,8 @@ def test_answer_names_the_best_with_its_doubt(groups: list[Group]) -> None:
     assert "`ssim` has the best FRD gen.: 0.1505" in text
     assert "3 seeds, the 95 % interval of the difference excludes 0" in text
     assert "`ssim` costs 1.31× a step of `l2`." in text
-    assert "Diverged 1/3: `blur`." in text
-    assert "Stale: `ffl`." in text
+    assert "`blur`: 1 of 3 seeds diverged." in text
+    assert "`ffl` is stale: the source or the data changed since." in text
     alone = " ".join(answer(groups[1]))
     assert "with 1 seed that lead cannot be tested" in alone
 
@@ -170,11 +171,39 @@ def test_colours_are_stable_and_distinct() -> None:
     few = looks(["ssim", "plugin_a", "l2"])
     many = looks(["l2", "ssim", "plugin_a", *KNOWN])
     assert few["l2"] == many["l2"] == looks(["l2"])["l2"]
-    assert few["plugin_a"] == many["plugin_a"]
+    assert looks(["plugin_a"])["plugin_a"] == many["plugin_a"]
+    assert len({look.colour for look in few.values()}) == 3
     full = looks([*KNOWN, *(f"plugin_{i}" for i in range(SLOTS - len(KNOWN)))])
     assert len(set(full.values())) == SLOTS
     assert {look.colour for look in full.values()} == set(HUES)
     assert len(looks([f"plugin_{i}" for i in range(300)])) == 300
+
+
+def test_options_and_sums_of_a_loss_have_colours_of_their_own() -> None:
+    """While there are colours left, no two losses of a report share one."""
+    labels = ["ssim", "ssim[window=7]", "l2 + 50*ssim", "2*ssim", "l2"]
+    assert len({look.colour for look in looks(labels).values()}) == 5
+    for number in range(20):
+        found = looks(["l2", *(f"l2 + {number + k}*ffl" for k in range(7))])
+        assert len({look.colour for look in found.values()}) == len(HUES)
+    twice = looks(["l2 (aaaaaaaa)", "l2 (bbbbbbbb)", "l1"])
+    assert twice["l2 (aaaaaaaa)"] == looks(["l2"])["l2"] != twice["l2 (bbbbbbbb)"]
+
+
+@pytest.mark.parametrize(
+    ("state", "count", "said"),
+    [
+        ("not run 1/2", 1, "`a`: 1 of 2 seeds not run."),
+        ("diverged 1/3, out of memory 1/3", 1, "`a`: 1 of 3 seeds diverged, 1 of 3 seeds out of"),
+        ("failed 2/4 in tuning", 1, "`a`: 2 of 4 trials failed in tuning."),
+        ("only tuned, 2 of 4 trials", 1, "`a`: only tuned, 2 of 4 trials."),
+        ("not run", 1, "`a` has not run."),
+        ("not run", 2, "`a` have not run."),
+        ("unavailable", 1, "`a` is unavailable: weights are missing."),
+    ],
+)
+def test_troubles_are_sentences(state: str, count: int, said: str) -> None:
+    assert sentence(state, "`a`", count).startswith(said)
 
 
 def test_colours_do_not_depend_on_order() -> None:

@@ -56,6 +56,26 @@ def test_radial_mean_of_a_radial_function() -> None:
     assert np.abs(profile - (3 - 4 * radii)).max() < 0.03  # a ring is 1/64 wide
 
 
+@pytest.mark.parametrize("size", [(16, 16), (15, 15), (28, 20)])
+def test_radial_mean_of_rings_of_any_size(size: tuple[int, int]) -> None:
+    """A function of the ring alone comes back, also from spectra that are not square."""
+    side = min(size)
+    axes = [np.fft.fftshift(np.fft.fftfreq(n)) * side for n in size]
+    ring = np.rint(np.hypot(axes[0][:, None], axes[1][None, :]))
+    radii, profile = radial_mean(np.exp(-ring / 3))
+    assert radii == pytest.approx(np.arange(side // 2 + 1) / side)
+    assert profile == pytest.approx(np.exp(-np.arange(side // 2 + 1) / 3))
+
+
+def test_radial_mean_by_hand() -> None:
+    # Zero frequency at (2, 2), its eight neighbours are ring 1, the first row and column without
+    # their corner (which is 2.8 away) ring 2.
+    _, profile = radial_mean(np.arange(16.0).reshape(4, 4))
+    assert profile == pytest.approx(
+        [10.0, (5 + 6 + 7 + 9 + 11 + 13 + 14 + 15) / 8, (1 + 2 + 3 + 4 + 8 + 12) / 6]
+    )
+
+
 def test_bands_of_a_known_difference(groups: list[Group]) -> None:
     cell = groups[0].cells[0]
     spectra = cell.pictures[0].spectra
@@ -77,11 +97,27 @@ def test_pareto_front(made: Make) -> None:
         {"loss": "ssim", "images_per_second": [50.0], "frd_gen": [0.10]},
         {"loss": "ffl", "images_per_second": [40.0], "frd_gen": [0.10]},  # dearer, as good
     )
-    drawn = quality_figure(group, looks(cell.loss for cell in group.cells))
+    drawn = quality_figure(group, looks(cell.label for cell in group.cells))
     assert drawn is not None
     assert list(drawn.data["pareto"]) == [True, False, True, False]
     assert list(drawn.data["cost"].round(3)) == [1.0, 1.111, 2.0, 2.5]
     assert "l2, ssim." in drawn.alt
+
+
+@pytest.mark.parametrize("factor", [1, 100], ids=["linear", "log"])
+def test_whiskers_stay_inside_the_axes(made: Make, factor: float) -> None:
+    """Wide ones too, in both directions; on a logarithmic axis those that do not reach 0."""
+    group = made(
+        {"loss": "l2", "images_per_second": [100.0, 100.0], "frd_gen": [0.30, 0.34]},
+        {"loss": "l1", "images_per_second": [50.0, 250.0], "frd_gen": [0.2 * factor, 0.9 * factor]},
+    )
+    drawn = quality_figure(group, looks(cell.label for cell in group.cells))
+    assert drawn is not None
+    axes, data = drawn.figure.axes[0], drawn.data
+    assert axes.get_yscale() == ("linear" if factor == 1 else "log")
+    for column, (low, high) in (("cost", axes.get_xlim()), ("quality", axes.get_ylim())):
+        assert (data[column] + data[f"{column}_spread"]).max() < high
+        assert (data[column] - data[f"{column}_spread"]).min() > low
 
 
 def test_best_of_k_follows_the_direction(groups: list[Group]) -> None:
@@ -108,7 +144,7 @@ def test_rate_matched_scores_are_interpolated_in_log_kl(groups: list[Group]) -> 
 
 
 def test_widths_are_those_of_papers(groups: list[Group]) -> None:
-    palette = looks(cell.loss for group in groups for cell in group.cells)
+    palette = looks(cell.label for group in groups for cell in group.cells)
     narrow, wide = quality_figure(groups[0], palette), tuning_figure(groups[0], palette)
     assert narrow is not None and wide is not None
     assert narrow.figure.get_figwidth() == NARROW == 3.25

@@ -26,6 +26,10 @@ from harness.store import Store
 # The second group has neither trials nor pictures: see `synthetic.build`.
 ALWAYS = ("quality-cost", "training", "price")
 MORE = ("reconstructions", "samples", "spectra", "radial", "tradeoff", "tuning")
+TABLES = {
+    "photos32-conv4": ("rate-matched", "tuning", "price", "bands"),
+    "digits-size-28-conv4": ("price",),
+}
 GROUPS = {"photos32-conv4": (*ALWAYS, *MORE), "digits-size-28-conv4": ALWAYS}
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
@@ -117,7 +121,8 @@ def test_the_page_is_small(rendered: Rendered) -> None:
 def test_files_are_there_and_not_blank(rendered: Rendered) -> None:
     folder = rendered.page.parent
     names = {str(path.relative_to(folder)) for path in rendered.files}
-    tables = {f"tables/{g}.{s}" for g in GROUPS for s in ("md", "tex", "csv")}
+    stems = {"protocol", *GROUPS, *(f"{g}-{name}" for g, found in TABLES.items() for name in found)}
+    tables = {f"tables/{stem}.{suffix}" for stem in stems for suffix in ("md", "tex", "csv")}
     stems = {f"figures/{group}-{name}" for group, found in GROUPS.items() for name in found}
     figures = {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png", "pdf", "csv")}
     assert names == {"index.html"} | tables | figures
@@ -139,11 +144,11 @@ def test_drawing_again_gives_the_same_bytes(
 ) -> None:
     for folder in ("tables", "figures"):
         (tmp_path / folder).mkdir()
-    palette = looks(cell.loss for group in groups for cell in group.cells)
+    palette = looks(cell.label for group in groups for cell in group.cells)
     with light_font():
         section(groups[0], palette, tmp_path, [])
     again, before = digest(tmp_path), digest(rendered.page.parent)
-    assert len(again) == 39  # nine figures in four formats, a table in three
+    assert len(again) == 51  # nine figures in four formats, five tables in three
     assert again == {name: before[name] for name in again}
 
 
@@ -167,7 +172,9 @@ def test_a_grid_without_rows_is_a_useful_page(tmp_path: Path) -> None:
     synthetic.write_grid(store, [synthetic.describe("photos32", "l2", 3)])
     found = render(store, tmp_path / "out")
     text = found.page.read_text()
-    assert found.summary == ("On photos32 with conv4 no loss has a final model yet. Not run: `l2`.")
+    assert found.summary == (
+        "On photos32 with conv4 no loss has a final model yet. `l2` has not run."
+    )
     assert "not run" in text and "Pictures not stored." in text
     assert "harness run --grid empty" in text
     assert render(store, tmp_path / "again").page.read_text() == text

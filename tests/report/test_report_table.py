@@ -10,7 +10,7 @@ from harness.report.collect import Group
 from harness.report.export import latex_escape, to_csv, to_latex, to_markdown
 from harness.report.main_table import main_table
 from harness.report.measures import measures
-from harness.report.table import Column, Entry, Row, Table, number, significant
+from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
 
 Make = Callable[..., Group]
 
@@ -34,13 +34,31 @@ def test_numbers_spread_and_bold(made: Make) -> None:
             {"loss": "ssim", "psnr": [18.0, 18.1, 18.2], "frd_gen": [0.1, 0.11, 0.12]},
         )
     )
-    assert cell_of(table, "l2", "psnr").text == "21.00"
-    assert cell_of(table, "l2", "psnr").spread == "1.00"
+    assert cell_of(table, "l2", "psnr").text == "21.0"
+    assert cell_of(table, "l2", "psnr").spread == "1.0"
     assert cell_of(table, "l2", "seeds").text == "3/3"
     assert cell_of(table, "l2", "beta").text == "0.10"
     assert bold(table, "psnr") == ["l2"]
     assert bold(table, "frd_gen") == ["ssim"]
     assert bold(table, "kl") == []  # neither end is better
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "decimals", "printed"),
+    [
+        (2.79921, 0.31141, 4, ("2.80", "0.31")),
+        (2.79921, 0.0996, 4, ("2.80", "0.10")),
+        (19.123456, 0.00234, 2, ("19.123", "0.002")),  # no more than one digit above the metric's
+        (512.34, 0.3, 0, ("512.3", "0.3")),
+        (-1520.4, 123.4, 0, ("−1\N{NARROW NO-BREAK SPACE}520", "123")),
+        (0.25, 0.0, 4, ("0.2500", "0.0000")),
+        (0.25, math.nan, 4, ("0.2500", "")),
+    ],
+)
+def test_two_digits_of_the_spread_decide(
+    mean: float, spread: float, decimals: int, printed: tuple[str, str]
+) -> None:
+    assert with_spread(mean, spread, decimals) == printed
 
 
 def test_floor_row_comes_first_and_is_never_bold(groups: list[Group]) -> None:
@@ -178,6 +196,21 @@ def test_latex_is_escaped_and_balanced() -> None:
         assert text.count(rule) == 1
     plain = text.replace(r"\{", "").replace(r"\}", "")
     assert plain.count("{") == plain.count("}")
+
+
+def test_names_with_special_characters_are_escaped_wherever_they_stand() -> None:
+    """In the title, the header, its detail, a row, a badge, an entry of words and a note."""
+    name, safe = (
+        r"a_b%c&d#e{f}~g^h$i\j",
+        (r"a\_b\%c\&d\#e\{f\}\textasciitilde{}g\textasciicircum{}h\$i\textbackslash{}j"),
+    )
+    columns = (Column("k", name, name, detail=name), Column("t", "T", text=True))
+    row = Row(name, (Entry("1", 1.0), Entry(name)), name, badge=name)
+    text = to_latex(Table(name, name, name, columns, (row, Row(name, (), statement=name)), (name,)))
+    assert text.count(safe) == 3 + 3 + 3 + 2
+    assert r"\label{tab:a-b-c-d-e-f--g-h-i-j}" in text
+    rest = text.replace(safe, "").replace("$\\pm$", "")
+    assert not set("_%#^~") & set(rest.partition("\n")[2])  # the first line is a comment
 
 
 def test_every_latex_row_has_as_many_cells(groups: list[Group]) -> None:

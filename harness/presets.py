@@ -1,0 +1,98 @@
+"""Training settings of the documents and their rivals, as defaults of a protocol.
+
+`preset = "barron"` in a grid's `[protocol]`, or `--set preset=barron`, fills in the keys below;
+keys that stand beside it win. A preset leaves no trace of its own: a cell's identity holds the
+values.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from harness.errors import HarnessError, suggestion
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Protocol keys of one source, and what of the source they cannot express."""
+
+    name: str
+    source: str
+    keys: dict[str, Any]
+    differs: str
+
+
+_PRESETS = (
+    Preset(
+        "bredell",
+        "Bredell et al. 2023, sec. 4.1, CelebA at 64x64",
+        {"epochs": 100, "lr": 1e-4, "latent": 256},
+        "batch size and β are not published: 64, and β is tuned",
+    ),
+    Preset(
+        "czolbe",
+        "Czolbe et al. 2020, released code, CelebA at 64x64 (model czolbe)",
+        {"epochs": 100, "lr": 1e-4, "batch": 64, "latent": 256, "schedule": "step[every=20]"},
+        "the rate halves in steps instead of continuously; β is tuned instead of one λ per loss",
+    ),
+    Preset(
+        "dfc",
+        "Hou et al. 2017 (DFC-VAE), released code, CelebA at 128x128",
+        {"epochs": 5, "lr": 5e-4, "batch": 40, "latent": 100, "schedule": "step[every=1]"},
+        "the rate halves once an epoch, as the paper says, not at every iteration of even "
+        "epochs, as the code does; the decoder ends in a sigmoid; β is tuned",
+    ),
+    Preset(
+        "barron",
+        "Barron 2019, sec. 3.1, released code, CelebA at 64x64 with a 160-pixel crop",
+        {
+            "epochs": 10,
+            "lr": 1e-3,
+            "batch": 32,
+            "latent": 16,
+            "schedule": "cosine-tail[tail=0.2]",
+            "beta": 1.0,
+        },
+        "the prior is N(0, I) with the KL divergence in closed form, not a learned mixture of "
+        "100 Gaussians; 10 epochs are 50,870 steps of 32, the source takes 50,000",
+    ),
+    Preset(
+        "larsen",
+        "Larsen et al. 2016, released code, CelebA at 64x64 (model larsen, loss vae-gan)",
+        {
+            "epochs": 20,
+            "lr": 3.9e-4,
+            "batch": 64,
+            "latent": 128,
+            "optimizer": "rmsprop[weight_decay=1e-5]",
+        },
+        "the discriminator keeps an Adam of its own; the rate is not annealed; β is tuned",
+    ),
+    Preset(
+        "dalal",
+        "Dalal 2024, sec. 4, MNIST at 28x28 (model dalal)",
+        {
+            "epochs": 50,
+            "lr": 1e-3,
+            "batch": 50,
+            "latent": 2,
+            "schedule": "triangular[low=0.1,cycle=3.33]",
+        },
+        "the cycles do not shrink; the output ends in a sigmoid; β is tuned",
+    ),
+)
+PRESETS = {preset.name: preset for preset in _PRESETS}
+
+
+def expand(keys: dict[str, Any]) -> dict[str, Any]:
+    """Replace the key `preset` by what it stands for; the other keys win.
+
+    Raises:
+        HarnessError: unknown preset.
+    """
+    if "preset" not in keys:
+        return keys
+    name = keys["preset"]
+    if name not in PRESETS:
+        hint = suggestion(str(name), PRESETS)
+        raise HarnessError(f"unknown preset {name!r}{hint}; valid: {', '.join(PRESETS)}")
+    return PRESETS[name].keys | {key: value for key, value in keys.items() if key != "preset"}

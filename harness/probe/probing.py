@@ -1,0 +1,190 @@
+"""Losses held against perturbed images of a dataset, and what comes of it as rows."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from harness import components, prepared, provenance, seeds, weights
+from harness.components import Component, Term
+from harness.errors import HarnessError
+from harness.probe import ladder, measure, table
+from harness.probe.ladder import LEVELS, Rungs
+from harness.probe.perturbations import PERTURBATIONS
+from harness.specs import format_spec, parse, slug
+
+log = logging.getLogger(__name__)
+
+DATASET, SIZE, IMAGES = "photos", 64, 16
+ALL = "all"
+LATENT = 16
+LATENT_NOTE = f"standard normal noise, {LATENT} units"
+
+Losses = dict[str, tuple[Term, ...]]  # by canonical spec
+
+
+@dataclass(frozen=True)
+class Probed:
+    """Everything a probe found, one row per loss, perturbation and level."""
+
+    name: str
+    rows: list[dict[str, Any]] = field(repr=False)
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The rows as they are stored."""
+        return table.frame(self.rows)
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every loss is held against."""
+
+    dataset: Component
+    data_hash: str
+    targets: Tensor  # (B, C, H, W) in [0, 1]
+    latent: Tensor
+    rungs: dict[str, Rungs]
+
+
+def read_losses(texts: Iterable[str]) -> Losses:
+    """Read specs of losses and sums, each loss once; `all` stands for every registered one.
+
+    Raises:
+        HarnessError: unknown name or option.
+    """
+    names = [n for t in texts for n in (components.registry("loss") if t == ALL else [t])]
+    terms = [components.resolve_loss(name) for name in names]
+    return {components.loss_spec(each): each for each in terms}
+
+
+def read_dataset(text: str | None, size: int | None) -> Component:
+    """Read the spec of a dataset; `size` is that of its images unless the spec has one.
+
+    Raises:
+        HarnessError: unknown name or option.
+    """
+    chosen = parse(text or DATASET, components.registry("dataset"))
+    options = dict(chosen.options)
+    wanted = SIZE if size is None and text is None else size
+    if wanted is not None:
+        options.setdefault("size", wanted)
+    return components.resolve("dataset", format_spec(chosen.name, options))
+
+
+def set_up(dataset: Component, images: int, data: Path) -> Bench:
+    """Spoil the first images of the test split in every way to every level.
+
+    Raises:
+        HarnessError: the dataset cannot be read, or there are no images to take.
+    """
+    if images < 1:
+        raise HarnessError(f"--images is {images}; give a positive number such as {IMAGES}")
+    splits = prepared.load(dataset, data).limited(images)
+    targets = torch.from_numpy(splits.test.copy()).float() / 255
+    generator = seeds.generator("probe", "latent", dataset.spec)
+    latent = torch.randn(len(targets), LATENT, generator=generator)
+    rungs = ladder.build(targets, (dataset.spec,))
+    return Bench(dataset, splits.data_hash, targets, latent, rungs)
+
+
+def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spec: None) -> Probed:
+    """Hold every loss against the perturbed images.
+
+    A loss whose weights are missing is a row `unavailable`, one that breaks is a row `failed`.
+
+    Args:
+        losses: from `read_losses`.
+        bench: from `set_up`.
+        tell: told each loss's spec before it is asked.
+
+    Raises:
+        HarnessError: a loss refuses such images or options, or none is available.
+    """
+    rows = []
+    for spec, terms in losses.items():
+        tell(spec)
+        rows += [_about(bench) | {"loss": spec} | row for row in _rows(spec, terms, bench)]
+    causes = [row["cause"] for row in rows if row["status"] != "ok" and not row.get("perturbation")]
+    if len(causes) == len(losses):
+        raise HarnessError(f"nothing to show: {next(iter(losses))}: {causes[0]}")
+    return Probed(_name(losses, bench), rows)
+
+
+def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, Any]]:
+    missing = weights.missing(components.required_weights(terms, bench.targets.shape[1]))
+    if missing:
+        return [{"status": "unavailable", "cause": missing}]
+    channels, height, width = bench.targets.shape[1:]
+    loss = components.build_loss(
+        terms,
+        (channels, height, width),
+        LATENT,
+        generator=seeds.generator("probe", "loss", bench.dataset.spec),
+        weights=weights.available(),
+    )
+    try:
+        reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
+    except ValueError as error:
+        raise HarnessError(f"{spec}: {error}") from error
+    except Exception as error:
+        log.info("%s failed", spec, exc_info=True)
+        return [{"status": "failed", "cause": f"{type(error).__name__}: {error}"}]
+    same = {"native_scale": float(loss.native_scale), "note": untrained(loss, terms)}
+    return [same | row for row in _with_gaps(reactions, bench.rungs)]
+
+
+def _with_gaps(
+    reactions: tuple[measure.Reaction, ...], rungs: dict[str, Rungs]
+) -> list[dict[str, Any]]:
+    """Return a row per perturbation and level, also for those that too few images reach."""
+    known = {(each.perturbation, each.level): each for each in reactions}
+    rows = []
+    for each in PERTURBATIONS:
+        for number, level in enumerate(LEVELS):
+            place = {"perturbation": each.name, "level": level, "unit": each.unit}
+            found = known.get((each.name, level))
+            if found is None:
+                which = rungs[each.name].reached[number]
+                cause = f"{int(which.sum())} of {len(which)} images can be spoilt so far"
+                rows.append(place | {"status": "left out", "cause": cause})
+            else:
+                values = vars(found) | {"gradient_power": found.power}
+                del values["power"]
+                rows.append(place | {"status": "ok"} | values)
+    return rows
+
+
+def untrained(loss: Any, terms: tuple[Term, ...]) -> str | None:
+    """Return what of a loss training would change, which a probe sees as it begins."""
+    if loss.companion is not None:
+        return "its companion network is untrained, as drawn from the seed"
+    if list(loss.main_parameters()):
+        return "its learned parameters have their initial values"
+    if loss.state_dict() and not components.required_weights(terms, 3):
+        return "its running statistics have their initial values"
+    return None
+
+
+def _about(bench: Bench) -> dict[str, Any]:
+    return {
+        "dataset": bench.dataset.spec,
+        "data_hash": bench.data_hash,
+        "split": "test",
+        "image_shape": "x".join(map(str, bench.targets.shape[1:])),
+        "latent": LATENT_NOTE,
+        **provenance.versions(),
+    }
+
+
+def _name(losses: Losses, bench: Bench) -> str:
+    """Return a name that the same question always gets, so that asking again replaces it."""
+    text = json.dumps([sorted(losses), bench.dataset.options, len(bench.targets)])
+    return f"{slug(bench.dataset.spec)[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,0 +1,80 @@
+"""A grid that is done already: found by what is stored alone, before torch is imported."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from harness import plan, plugins, prepared, provenance
+from harness.errors import HarnessError, StoreError
+from harness.grid import Cell, Grid, select
+from harness.store import Store, now
+
+if TYPE_CHECKING:
+    from harness.run import Options
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Cells of which every trial and seed is stored, by the present source and data."""
+
+    store: Store
+    known: list[plan.Known]
+    rows: pd.DataFrame
+
+
+def request(grid: Grid) -> str:
+    """Return a digest of what was asked for: the grid as written, with the options that changed it.
+
+    The same request means the same cells as long as the source of their components, which their
+    rows name, is the same.
+    """
+    text = grid.model_dump_json() + plugins.fingerprint()
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def settled(grid: Grid, options: "Options") -> Settled | None:
+    """Return the cells when the very same request has nothing left to run, else None."""
+    store = Store(options.results / grid.name)
+    if options.rerun == "all" or options.device not in ("auto", "cpu"):
+        return None
+    try:
+        stored = store.grid()
+    except StoreError:
+        return None
+    if stored.get("request") != request(grid):
+        return None
+    ids = set(stored["requested"])
+    cells = [Cell.model_validate(e["resolved"]) for e in stored["cells"] if e["id"] in ids]
+    rows = store.rows()
+    try:
+        known = _done(select(cells, options.only), rows)
+    except HarnessError:  # data or a plugin is gone: the usual way says what is wrong
+        return None
+    return None if known is None else Settled(store, known, rows)
+
+
+def _done(cells: list[Cell], rows: pd.DataFrame) -> list[plan.Known] | None:
+    hashes: dict[str, str] = {}
+    known = []
+    for cell in cells:
+        if cell.dataset.spec not in hashes:
+            hashes[cell.dataset.spec] = prepared.read(cell.dataset).data_hash
+        source, data = provenance.source_digest(cell), hashes[cell.dataset.spec]
+        if plan.progress(cell, rows, source, data).state != "done":
+            return None
+        known.append(plan.Known(cell, source, data))
+    return known
+
+
+def close(found: Settled, options: "Options") -> None:
+    """Note that the grid was run again, so that it is the newest.
+
+    Raises:
+        StoreError: another command writes to the folder.
+    """
+    with found.store.lock():
+        found.store.tidy()
+        stored: dict[str, Any] = found.store.grid()
+        found.store.write_grid(stored | {"command": options.command, "created": now()})
