@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -27,11 +28,14 @@ class Settled:
 def request(grid: Grid) -> str:
     """Return a digest of what was asked for: the grid as written, with the options that changed it.
 
-    The same request means the same cells as long as the source of their components, which their
-    rows name, is the same.
+    The source that makes cells of it counts, presets for one, so that the same request means the
+    same cells as long as the source of their components, which their rows name, is the same too.
     """
     text = grid.model_dump_json() + plugins.fingerprint()
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    digest = hashlib.sha256(text.encode())
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def settled(grid: Grid, options: "Options") -> Settled | None:

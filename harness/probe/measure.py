@@ -20,7 +20,8 @@ class Reaction:
 
     `excess` is the energy above that of a perfect reconstruction, which likelihoods do not put
     at 0. The two ratios compare with white noise of the same MSE on the same images. `power` is
-    the gradient's power at `frequency` in cycles per pixel, 1 being its mean over all frequencies.
+    the gradient's power at `frequency` in cycles per pixel, 1 being each image's mean over all
+    frequencies.
     """
 
     perturbation: str
@@ -122,6 +123,7 @@ def _norm(gradient: Tensor) -> Tensor:
 
 
 def _spectrum(gradient: Tensor) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    power = torch.fft.fft2(gradient).abs().square().mean((0, 1))
-    frequency, radial = radial_mean(torch.fft.fftshift(power).numpy())
-    return frequency, radial / max(float(power.mean()), np.finfo(float).tiny)
+    """Return the radial mean of the power, every image counting alike however strong its pull."""
+    power = torch.fft.fft2(gradient).abs().square().mean(1)
+    own = power / power.mean((1, 2), keepdim=True).clamp(min=torch.finfo(power.dtype).tiny)
+    return radial_mean(torch.fft.fftshift(own.mean(0)).numpy())

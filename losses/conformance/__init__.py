@@ -38,6 +38,7 @@ __all__ = [
     "Check",
     "Failure",
     "ImagesOutOfRange",
+    "Make",
     "Note",
     "Result",
     "Skipped",

@@ -71,8 +71,7 @@ def options(subject: Subject) -> Outcome:
     """Its options are keyword-only with a type and a default, and bad values are refused clearly.
 
     Names, types and defaults are read from the constructor for specs such as `huber[delta=0.1]`.
-    A value out of range raises a ValueError, best `InvalidOption`: the user's mistake in one
-    sentence before anything runs.
+    A value out of range raises a ValueError, best `InvalidOption`, before anything runs.
     """
     kind = type(subject.fresh())
     if kind is WeightedSum:
@@ -90,7 +89,7 @@ def options(subject: Subject) -> Outcome:
             if isinstance(outcome, Failure):
                 return outcome
             doubts += [outcome.message] if isinstance(outcome, Note) else []
-    return Note("; ".join(doubts) + ": refuse it?") if doubts else None
+    return Note("; ".join(doubts) + "; better refused with InvalidOption") if doubts else None
 
 
 def _undeclared(kind: type) -> str:
@@ -108,7 +107,7 @@ def _doubtful(hint: Any) -> tuple[Any, ...]:
     """Return values of the type that few options can take."""
     kinds = get_args(hint) if get_origin(hint) is not None or get_args(hint) else (hint,)
     if float in kinds:
-        return (0.0, -1.0, math.inf)
+        return (0.0, -1.0)
     if int in kinds:
         return (0, -1)
     return ("no such value",) if str in kinds else ()
@@ -117,8 +116,6 @@ def _doubtful(hint: Any) -> tuple[Any, ...]:
 def _tried(subject: Subject, name: str, value: Any) -> Outcome:
     try:
         loss = subject.fresh(**{name: value})
-        loss.eval()
-        energy = loss(*subject.batch()).detach()
     except ValueError:
         return None
     except Exception as error:
@@ -126,4 +123,8 @@ def _tried(subject: Subject, name: str, value: Any) -> Outcome:
             f"{name}={value!r} ends in {type(error).__name__}: {' '.join(str(error).split())}",
             f'check it in __init__: raise InvalidOption(f"{name} is {{{name}!r}}; give …")',
         )
+    try:
+        energy = loss.eval()(*subject.batch()).detach()
+    except Exception as error:
+        return Note(f"{name}={value!r} is taken and then ends in {type(error).__name__}")
     return None if energy.isfinite().all() else Note(f"{name}={value!r} gives no finite energy")

@@ -55,7 +55,9 @@ def companion(subject: Subject) -> Outcome:
     if loss.companion is None or loss.companion_loss is None:
         return Skipped("no companion")
     asked = subject.batch().asking()
-    loss(*asked).sum().backward()
+    energy = loss(*asked)
+    if energy.requires_grad:
+        energy.sum().backward()
     if asked.recon.grad is None:
         return Failure("no gradient passes the frozen companion", "no torch.no_grad() around it")
     parameters = [p for group in loss.companion_groups() for p in group["params"]]

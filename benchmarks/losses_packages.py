@@ -1,0 +1,62 @@
+"""The public packages that our losses are timed against."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# With random trunks: the time does not depend on the weights.
+NETS = {"lpips[net=alex]": "alex", "lpips[net=squeeze]": "squeeze", "lpips": "vgg"}
+
+
+def find(spec: str, recon: Tensor, target: Tensor) -> Callable[[], None] | None:
+    """Return forward and backward of the package's own loss on these images, None without one."""
+    value = _value(spec)
+    if value is None:
+        return None
+
+    def run() -> None:
+        torch.autograd.grad(value(recon, target), recon)
+
+    return run
+
+
+def _value(spec: str) -> Callable[[Tensor, Tensor], Tensor] | None:
+    if spec in ("ffl", "ffl[log_matrix=true]"):
+        from focal_frequency_loss import FocalFrequencyLoss
+
+        theirs: Any = FocalFrequencyLoss(log_matrix="log" in spec)
+        return lambda recon, target: theirs(recon, target)
+    if spec == "ssim":
+        from pytorch_msssim import ssim
+
+        return lambda recon, target: ssim(recon, target, data_range=1.0)
+    if spec == "ms-ssim":
+        return _multiscale
+    if spec in NETS:
+        return _lpips(NETS[spec])
+    if spec == "dists":
+        return None  # piq's downloads its network when it is built
+    return None
+
+
+def _multiscale(recon: Tensor, target: Tensor) -> Tensor:
+    from pytorch_msssim import ms_ssim
+
+    if min(recon.shape[2:]) > 160:
+        return ms_ssim(recon, target, data_range=1.0)
+    weights = torch.tensor([0.0448, 0.2856, 0.3001])
+    return ms_ssim(
+        recon, target, data_range=1.0, win_size=11, weights=(weights / weights.sum()).tolist()
+    )
+
+
+def _lpips(net: str) -> Callable[[Tensor, Tensor], Tensor]:
+    import lpips
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).requires_grad_(False)
+    return lambda recon, target: theirs(recon, target, normalize=True).mean()

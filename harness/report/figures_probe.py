@@ -1,0 +1,219 @@
+"""The X-ray of losses: what each sees at equal MSE, and where in frequency it pulls."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+from numpy.typing import NDArray
+
+from harness.probe.ladder import SHOWN
+from harness.probe.perturbations import NOISE
+from harness.probe.words import number, shown
+from harness.report.drawing import INK, QUIET, WIDE, Drawn, log_axis, panel, short, style
+from harness.report.figures_tuning import panel_height
+from harness.report.labels import LETTER, Label, end_labels, room
+from harness.report.palette import BLUE, VERMILION, looks
+
+GRADIENT_OF = "blur"
+FEW = 8  # losses whose spectra are still told apart as lines
+HEADS = {
+    "blur": "blur",
+    "high": "fine\ndetail\nlost",
+    "middle": "middle\ndetail\nlost",
+    "low": "large\nshapes\nlost",
+    "shift": "shift",
+    "phase": "phase\nscram-\nbled",
+    "jpeg": "JPEG",
+    "contrast": "lower\ncon-\ntrast",
+    "brightness": "bright-\nness",
+}
+ROW, HEAD, FOOT, GAP = 0.185, 0.47, 0.55, 0.3  # inches
+# From blind (blue) over like noise (white) to keen (vermilion); told apart by all readers.
+RATIOS = LinearSegmentedColormap.from_list("ratios", [BLUE, "#ffffff", VERMILION])
+RATIO_SCALE = LogNorm(1 / 16, 16)
+POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
+POWER_SCALE = LogNorm(1 / 25, 25)
+FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
+EMPTY = "#f1f2f4"
+TITLE_B = "b  gradient's power at blur"
+
+
+def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
+    """Draw rows of a probe: the ratios to white noise, and the spectra of the gradients.
+
+    Few losses have their spectra as lines below, many as strips beside their rows.
+    """
+    ratios = shown(frame).drop(columns=NOISE)
+    missing = frame[frame["perturbation"].isna()]
+    names = [short(str(each)) for each in (*ratios.index, *missing["loss"])]
+    counts = _counts(frame, list(ratios.columns))
+    rows, few = len(names) + 1, len(ratios) <= FEW  # the last row counts the images
+    left = 0.15 + max(map(len, (*names, counts[0]))) * LETTER / 72
+    width = WIDE - left - 0.1 if few else (WIDE - left - 0.4) * 0.72
+    lines = panel_height(len(ratios))
+    base = FOOT + (lines + 0.45 + GAP if few else 0.0)
+    with style(name):
+        figure = Figure(figsize=(WIDE, base + rows * ROW + HEAD + 0.2))
+        axes = panel(figure, left, base, width, rows * ROW)
+        _matrix(axes, ratios, missing, [*names, counts[0]], counts[1:])
+        _title(axes, f"a  energy at MSE {SHOWN:g}, over that of white noise")
+        bar = (left, base - 0.15, min(width, 2.6), 0.07)
+        _scale(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
+        if few:
+            beside = room(names) - 0.2  # the lines to the labels take a share of the panel
+            place = (0.62, 0.42, (WIDE - 0.72 - beside) / 1.075, lines)
+            _lines(panel(figure, *place), _spectra(frame))
+        else:
+            across = WIDE - left - width - 0.4
+            height = len(ratios) * ROW
+            place = (left + width + 0.25, base + rows * ROW - height, across, height)
+            _strips(panel(figure, *place), _spectra(frame), list(map(str, ratios.index)))
+            bar = (place[0], base - 0.15, across, 0.07)
+            _scale(figure, bar, POWERS, POWER_SCALE, "power, 1: the mean")
+    return Drawn(name, figure, _alt(frame, ratios), _data(frame))
+
+
+def _title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:
+    axes.annotate(
+        text,
+        (0, 1),
+        xytext=(0, above * 72),
+        xycoords="axes fraction",
+        textcoords="offset points",
+    )
+
+
+def _matrix(
+    axes: Axes, ratios: pd.DataFrame, missing: pd.DataFrame, names: list[str], counts: list[str]
+) -> None:
+    """Draw a cell per loss and perturbation with its number; words where a loss is missing."""
+    rows, columns = len(names), len(ratios.columns)
+    for y, values in enumerate(ratios.to_numpy()):
+        for x, value in enumerate(values):
+            _cell(axes, x, y, value)
+    for y, status in enumerate(missing["status"], len(ratios)):
+        axes.text(0.1, y, str(status), va="center_baseline", color=QUIET)
+    for x, count in enumerate(counts):
+        axes.text(x + 0.5, rows - 1, count, ha="center", va="center_baseline", color=QUIET)
+    axes.set(xlim=(0, columns), ylim=(rows - 0.5, -0.5))
+    axes.set_yticks(range(rows), names)
+    axes.get_yticklabels()[-1].set_color(QUIET)
+    axes.set_xticks(np.arange(columns) + 0.5, [HEADS[str(each)] for each in ratios.columns])
+    axes.tick_params(length=0, pad=3, labeltop=True, labelbottom=False)
+    _bare(axes)
+
+
+def _cell(axes: Axes, x: int, y: int, ratio: float) -> None:
+    known = bool(np.isfinite(ratio))
+    level = float(np.clip(RATIO_SCALE(max(ratio, 1e-9)), 0, 1)) if known else 0.5
+    colour = RATIOS(level) if known else EMPTY
+    axes.fill_between([x + 0.02, x + 0.98], y - 0.46, y + 0.46, color=colour, linewidth=0)
+    ink = "#ffffff" if known and _luminance(colour) < 0.45 else INK
+    axes.text(x + 0.5, y, number(ratio), ha="center", va="center_baseline", color=ink)
+
+
+def _luminance(colour: tuple[float, float, float, float]) -> float:
+    return float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
+
+
+def _bare(axes: Axes) -> None:
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _counts(frame: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return the row that counts images: its name, then how many reach the level shown."""
+    first = frame[frame["perturbation"].notna()]
+    rows = first[(first["loss"] == first["loss"].iloc[0]) & (first["level"] == SHOWN)]
+    counts = rows.set_index("perturbation")["images"]
+    numbers = ["few" if np.isnan(each) else f"{each:.0f}" for each in counts.reindex(columns)]
+    return [f"images of {counts[NOISE]:.0f}", *numbers]
+
+
+def _scale(
+    figure: Figure,
+    place: tuple[float, float, float, float],
+    colours: Colormap,
+    scale: LogNorm,
+    label: str,
+) -> None:
+    axes = panel(figure, *place)
+    bar = figure.colorbar(ScalarMappable(scale, colours), axes, orientation="horizontal")
+    bar.outline.set_linewidth(0.4)
+    low, high = float(scale.vmin or 1), float(scale.vmax or 1)
+    ticks = [low, low**0.5, 1.0, high**0.5, high]
+    bar.set_ticks(ticks, labels=[_fraction(tick) for tick in ticks])
+    bar.ax.xaxis.set_minor_locator(NullLocator())
+    bar.ax.tick_params(length=2, pad=1)
+    bar.set_label(label, labelpad=1)
+
+
+def _fraction(value: float) -> str:
+    return f"{value:g}" if value >= 1 else f"1/{1 / value:g}"
+
+
+Spectra = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
+
+
+def _spectra(frame: pd.DataFrame) -> Spectra:
+    """Return frequencies and powers of the gradient of each loss at one perturbation."""
+    rows = frame[
+        (frame["perturbation"] == GRADIENT_OF)
+        & (frame["level"] == SHOWN)
+        & (frame["status"] == "ok")
+    ]
+    return {
+        str(row["loss"]): (np.asarray(row["frequency"]), np.asarray(row["gradient_power"]))
+        for _, row in rows.iterrows()
+    }
+
+
+def _lines(axes: Axes, spectra: Spectra) -> None:
+    look = looks(spectra)
+    ends = []
+    for loss, (frequency, power) in spectra.items():
+        # The mean's power is left out: blurring changes no mean.
+        axes.plot(frequency[1:], np.maximum(power[1:], FAINTEST), **look[loss].line())
+        ends.append(Label(loss, float(frequency[-1]), max(float(power[-1]), FAINTEST), look[loss]))
+    axes.axhline(1, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
+    axes.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)", ylabel="power, 1: the mean")
+    log_axis(axes, "y")
+    _title(axes, TITLE_B, 0.06)
+    end_labels(axes, [end for end in ends if np.isfinite(end.y)])
+
+
+def _strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
+    for y, loss in enumerate(losses):
+        if loss not in spectra:
+            continue
+        frequency, power = spectra[loss]
+        axes.imshow(
+            np.maximum(power[None, 1:], FAINTEST),
+            cmap=POWERS,
+            norm=POWER_SCALE,
+            aspect="auto",
+            extent=(frequency[1], 0.5, y + 0.46, y - 0.46),
+        )
+    axes.set(xlim=(0, 0.5), ylim=(len(losses) - 0.5, -0.5), yticks=[])
+    axes.set_xticks([0, 0.25, 0.5], ["0", "0.25", "0.5"])
+    _bare(axes)
+    axes.tick_params(length=2, pad=1)
+    axes.set_xlabel("cycles per pixel", labelpad=1)
+    _title(axes, TITLE_B)
+
+
+def _alt(frame: pd.DataFrame, ratios: pd.DataFrame) -> str:
+    return (
+        f"Energy of {len(ratios)} losses for perturbed images of {frame['dataset'].iloc[0]} at "
+        f"MSE {SHOWN:g}, over their energy for white noise, and the radial power spectra of their "
+        "gradients at blurred images."
+    )
+
+
+def _data(frame: pd.DataFrame) -> pd.DataFrame:
+    kept = ["loss", "status", "cause", "perturbation", "level", "images", "strength", "energy"]
+    return frame[[*kept, "excess", "ratio", "gradient_norm", "gradient_ratio"]]
