@@ -15,7 +15,7 @@ import torch
 from harness import components, prepared, provenance, tune, weights
 from harness import device as devices
 from harness.attempt import Attempt, Context, Tell
-from harness.errors import Interrupted, StoreError
+from harness.errors import HarnessError, Interrupted, StoreError
 from harness.grid import Cell
 from harness.schema import RETRIED
 from harness.store import Store, newest
@@ -226,7 +226,10 @@ class CellRun:
     @cached_property
     def _facts(self) -> dict[str, Any]:
         channels = self.context.splits.image_shape[0]
-        required = components.required_weights(self.cell.loss, channels)
+        try:
+            required = components.required_weights(self.cell.loss, channels)
+        except HarnessError:  # a plugin is gone or changed: the row says so
+            required = ()
         needed = {self.protocol.features, *required}
         used = {name: path for name, path in self.assignment.weights.items() if name in needed}
         return {

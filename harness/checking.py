@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 # What a run asks of a plugin before it trains for hours; quick, and on the images of the run.
-_BEFORE_A_RUN = ("builds", "shape", "gradient")
+_BEFORE_A_RUN = ("builds", "shape", "batch", "gradient")
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,26 @@ from typing import Annotated, Any
 
 import typer
 
-from harness.cli import check, clean, doctor, evaluate, lists, prepare, report, run, show, status
+from harness.cli import (
+    check,
+    clean,
+    doctor,
+    evaluate,
+    lists,
+    prepare,
+    probe,
+    report,
+    run,
+    show,
+    status,
+)
 
 # In the order of `harness --help`; each is a plain function of its options.
 _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("run", run.run),
     ("report", report.report),
     ("list", lists.list_),
+    ("probe", probe.probe),
     ("check", check.check),
     ("status", status.status),
     ("show", show.show),

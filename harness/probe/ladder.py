@@ -9,9 +9,10 @@ from torch import Tensor
 from harness import seeds
 from harness.probe.perturbations import PERTURBATIONS, Path
 
-# 40, 35, 30, 25 and 20 dB of PSNR, near enough; figures and sentences show the middle one.
+# 40, 35, 30, 25 and 20 dB of PSNR, near enough; figures and sentences show the fourth, which
+# VAEs come near to.
 LEVELS = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2)
-SHOWN = LEVELS[2]
+SHOWN = LEVELS[3]
 TOLERANCE = 1e-3  # relative, of an image's MSE
 _SCANNED, _DECADES = 24, 3
 _STEPS = 14

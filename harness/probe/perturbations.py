@@ -139,9 +139,9 @@ NOISE = "noise"
 PERTURBATIONS = (
     Perturbation(NOISE, "white noise", "standard deviation", 1.0, _noise),
     Perturbation("blur", "blur", "σ of the Gaussian, pixels", 16.0, _blur),
-    Perturbation("high", "lost fine detail", "share removed", 1.0, _band(HIGH, math.inf)),
-    Perturbation("middle", "lost middle detail", "share removed", 1.0, _band(LOW, HIGH)),
-    Perturbation("low", "lost large shapes", "share removed", 1.0, _band(0.0, LOW)),
+    Perturbation("high", "lost high frequencies", "share removed", 1.0, _band(HIGH, math.inf)),
+    Perturbation("middle", "lost middle frequencies", "share removed", 1.0, _band(LOW, HIGH)),
+    Perturbation("low", "lost low frequencies", "share removed", 1.0, _band(0.0, LOW)),
     Perturbation("shift", "shift", "pixels down and right", 8.0, _shift),
     Perturbation("phase", "scrambled phase", "share of a random angle", 1.0, _phase),
     Perturbation("jpeg", "JPEG", "100 - quality", 100.0 - QUALITIES[-1], _jpeg),

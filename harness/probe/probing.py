@@ -14,7 +14,7 @@ from torch import Tensor
 
 from harness import components, prepared, provenance, seeds, weights
 from harness.components import Component, Term
-from harness.errors import HarnessError
+from harness.errors import HarnessError, StoreError
 from harness.probe import ladder, measure, table
 from harness.probe.ladder import LEVELS, Rungs
 from harness.probe.perturbations import PERTURBATIONS
@@ -188,3 +188,26 @@ def _name(losses: Losses, bench: Bench) -> str:
     """Return a name that the same question always gets, so that asking again replaces it."""
     text = json.dumps([sorted(losses), bench.dataset.options, len(bench.targets)])
     return f"{slug(bench.dataset.spec)[:40]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def keep(found: Probed, rows: Path, figures: Path) -> list[Path]:
+    """Write the rows and the figure with its numbers; return the paths, the rows' first.
+
+    Raises:
+        StoreError: the disk is full or a folder cannot be written.
+    """
+    from harness.report.drawing import save
+    from harness.report.figures_probe import probe_figure
+    from harness.report.fonts import light_font
+
+    parquet = rows / f"{found.name}.parquet"
+    table.write(found.rows, parquet)
+    try:
+        figures.mkdir(parents=True, exist_ok=True)
+        with light_font():
+            written, _ = save(probe_figure(found.frame, found.name), figures)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write to {figures} ({error.strerror}): choose another folder with --out"
+        ) from error
+    return [parquet, *written]

@@ -9,8 +9,8 @@ from harness.probe.ladder import SHOWN
 from harness.probe.perturbations import NOISE, PERTURBATIONS
 
 _LABELS = {each.name: each.label for each in PERTURBATIONS}
-# Ratios so near to 1 are all 1: two parts in a hundred.
-SAME, BLIND = 0.02, 0.05
+# Ratios that near to 1 are those of the MSE, or nearly so; under the last one a loss is blind.
+SAME, NEARLY, BLIND = 0.01, 0.1, 0.05
 
 
 def shown(frame: pd.DataFrame) -> pd.DataFrame:
@@ -34,10 +34,8 @@ def number(ratio: float) -> str:
     """Return a ratio with two significant digits, `–` where there is none."""
     if not math.isfinite(ratio):
         return "–"
-    if abs(ratio) < 0.005:
-        return "0"
     text = f"{ratio:.0f}" if abs(ratio) >= 9.95 else f"{ratio:.{1 if abs(ratio) >= 0.995 else 2}f}"
-    return text.replace("-", "−")
+    return "0.00" if float(text) == 0 else text.replace("-", "−")
 
 
 def sentences(frame: pd.DataFrame) -> list[tuple[str, str]]:
@@ -59,8 +57,11 @@ def _sentence(ratios: pd.Series) -> str:
     known = ratios.dropna()
     if known.empty:
         return "noise costs no more than a perfect reconstruction, or nothing finite: no ratios"
-    if ((known - 1).abs() <= SAME).all():
+    furthest = float((known - 1).abs().max())
+    if furthest <= SAME:
         return "sees the mean squared error alone: at equal MSE everything costs the same"
+    if furthest <= NEARLY:
+        return f"sees little but the mean squared error: costs differ by {furthest:.0%} at most"
     most, least = str(known.idxmax()), str(known.idxmin())
     return (
         f"most sensitive to {_named(most, known[most])}, {_seen(known[least])} "
@@ -85,3 +86,22 @@ def gaps(frame: pd.DataFrame) -> str:
         for name, group in rows.groupby("perturbation", sort=False)
     ]
     return f"left out, too few images reach the MSE: {'; '.join(parts)}" if parts else ""
+
+
+def plain(frame: pd.DataFrame) -> dict[str, Any]:
+    """Return what the terminal shows as plain data, ratios in full."""
+    ratios = shown(frame)
+    return {
+        "dataset": frame["dataset"].iloc[0],
+        "level": SHOWN,
+        "losses": [
+            {
+                "loss": loss,
+                "status": frame[frame["loss"] == loss]["status"].iloc[0],
+                "sentence": sentence,
+                "ratios": ratios.loc[loss].to_dict() if loss in ratios.index else {},
+            }
+            for loss, sentence in sentences(frame)
+        ],
+        "left_out": gaps(frame),
+    }

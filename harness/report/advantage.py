@@ -32,7 +32,7 @@ FORMULA: dict[str, tuple[str, ...]] = {
     "squeeze": ("lpips",),
 }
 
-_TERM = re.compile(r"(?P<name>[a-z][a-z0-9-]*)(?:\[(?P<options>[^\]]*)\])?\s*(?:\+|$)")
+_TERM = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(?:\[(?P<options>[^\]]*)\])?\s*(?:\+|$)")
 
 
 def terms(loss: str) -> list[str]:

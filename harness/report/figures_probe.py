@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.probe.ladder import SHOWN
 from harness.probe.perturbations import NOISE
 from harness.probe.words import number, shown
-from harness.report.drawing import INK, QUIET, WIDE, Drawn, log_axis, panel, short, style
+from harness.report.drawing import INK, LONGEST, QUIET, WIDE, Drawn, log_axis, panel, style
 from harness.report.figures_tuning import panel_height
 from harness.report.labels import LETTER, Label, end_labels, room
 from harness.report.palette import BLUE, VERMILION, looks
@@ -21,9 +21,9 @@ GRADIENT_OF = "blur"
 FEW = 8  # losses whose spectra are still told apart as lines
 HEADS = {
     "blur": "blur",
-    "high": "fine\ndetail\nlost",
-    "middle": "middle\ndetail\nlost",
-    "low": "large\nshapes\nlost",
+    "high": "high\nband\nlost",
+    "middle": "mid\nband\nlost",
+    "low": "low\nband\nlost",
     "shift": "shift",
     "phase": "phase\nscram-\nbled",
     "jpeg": "JPEG",
@@ -33,12 +33,12 @@ HEADS = {
 ROW, HEAD, FOOT, GAP = 0.185, 0.47, 0.55, 0.3  # inches
 # From blind (blue) over like noise (white) to keen (vermilion); told apart by all readers.
 RATIOS = LinearSegmentedColormap.from_list("ratios", [BLUE, "#ffffff", VERMILION])
-RATIO_SCALE = LogNorm(1 / 16, 16)
+RATIO_SCALE = LogNorm(1 / 9, 9)
 POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
 POWER_SCALE = LogNorm(1 / 25, 25)
 FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
 EMPTY = "#f1f2f4"
-TITLE_B = "b  gradient's power at blur"
+TITLE_B = "b  gradient at blur"
 
 
 def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
@@ -48,7 +48,7 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
     """
     ratios = shown(frame).drop(columns=NOISE)
     missing = frame[frame["perturbation"].isna()]
-    names = [short(str(each)) for each in (*ratios.index, *missing["loss"])]
+    names = [_fitted(str(each)) for each in (*ratios.index, *missing["loss"])]
     counts = _counts(frame, list(ratios.columns))
     rows, few = len(names) + 1, len(ratios) <= FEW  # the last row counts the images
     left = 0.15 + max(map(len, (*names, counts[0]))) * LETTER / 72
@@ -63,7 +63,9 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
         bar = (left, base - 0.15, min(width, 2.6), 0.07)
         _scale(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
         if few:
-            beside = room(names) - 0.2  # the lines to the labels take a share of the panel
+            beside = (
+                room([*map(_fitted, ratios.index)]) - 0.2
+            )  # the lines to the labels take a share of the panel
             place = (0.62, 0.42, (WIDE - 0.72 - beside) / 1.075, lines)
             _lines(panel(figure, *place), _spectra(frame))
         else:
@@ -74,6 +76,12 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
             bar = (place[0], base - 0.15, across, 0.07)
             _scale(figure, bar, POWERS, POWER_SCALE, "power, 1: the mean")
     return Drawn(name, figure, _alt(frame, ratios), _data(frame))
+
+
+def _fitted(loss: str) -> str:
+    """Shorten a name in its middle: variants of a loss differ at the end."""
+    half = LONGEST // 2
+    return loss if len(loss) <= LONGEST else f"{loss[: half - 1]}…{loss[-half:]}"
 
 
 def _title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:
@@ -177,11 +185,13 @@ def _lines(axes: Axes, spectra: Spectra) -> None:
     ends = []
     for loss, (frequency, power) in spectra.items():
         # The mean's power is left out: blurring changes no mean.
-        axes.plot(frequency[1:], np.maximum(power[1:], FAINTEST), **look[loss].line())
-        ends.append(Label(loss, float(frequency[-1]), max(float(power[-1]), FAINTEST), look[loss]))
+        axes.plot(frequency[1:], power[1:], **look[loss].line())
+        end = max(float(power[-1]), FAINTEST)
+        ends.append(Label(_fitted(loss), float(frequency[-1]), end, look[loss]))
     axes.axhline(1, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     axes.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)", ylabel="power, 1: the mean")
     log_axis(axes, "y")
+    axes.set_ylim(bottom=max(FAINTEST, axes.get_ylim()[0]))
     _title(axes, TITLE_B, 0.06)
     end_labels(axes, [end for end in ends if np.isfinite(end.y)])
 
@@ -196,7 +206,7 @@ def _strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
             cmap=POWERS,
             norm=POWER_SCALE,
             aspect="auto",
-            extent=(frequency[1], 0.5, y + 0.46, y - 0.46),
+            extent=(frequency[1] / 2, 0.5 + frequency[1] / 2, y + 0.46, y - 0.46),
         )
     axes.set(xlim=(0, 0.5), ylim=(len(losses) - 0.5, -0.5), yticks=[])
     axes.set_xticks([0, 0.25, 0.5], ["0", "0.25", "0.5"])

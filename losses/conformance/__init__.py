@@ -22,7 +22,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from losses.conformance import declared, gradients, hooks, moves, state, values
+from losses.conformance import declared, gradients, hooks, moves, randomness, state, values
 from losses.conformance.subject import (
     Failure,
     ImagesOutOfRange,
@@ -86,8 +86,8 @@ CHECKS: tuple[Check, ...] = (
     Check("inputs", values.inputs),
     Check("finite", values.finite),
     Check("batch", values.batch),
-    Check("randomness", values.randomness),
-    Check("evaluation", values.evaluation),
+    Check("randomness", randomness.randomness),
+    Check("evaluation", randomness.evaluation),
     Check("gradient", gradients.reaches),
     Check("slope", gradients.slope),
     Check("training", gradients.training),

@@ -86,7 +86,7 @@ def _difference(loss: ReconstructionLoss, batch: Batch, direction: Tensor) -> fl
 
 
 def training(subject: Subject) -> Outcome:
-    """Thirty steps of Adam on the reconstruction itself lower the energy: the sign is right."""
+    """Thirty steps of Adam on the reconstruction itself lower the energy, as they must."""
     loss = subject.loss()
     start, target, latent = subject.batch(weight=0.7)
     outputs = (0.02 + 0.96 * start).logit().requires_grad_()
@@ -101,7 +101,7 @@ def training(subject: Subject) -> Outcome:
         return None
     return Failure(
         f"{STEPS} steps of Adam took the mean energy from {before:.6g} to {after:.6g}",
-        "it is minimised: a similarity or a log-likelihood needs a minus sign",
+        "see the check 'slope': the gradient points elsewhere, or energies leap",
     )
 
 

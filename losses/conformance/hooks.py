@@ -23,7 +23,7 @@ def main_parameters(subject: Subject) -> Outcome:
             "make it in __init__: self.log_scale = nn.Parameter(torch.zeros(()))",
         )
     if chosen:
-        loss(*subject.batch()).sum().backward()
+        loss(*subject.batch().asking()).sum().backward()
         if any(p.grad is None or not p.grad.isfinite().all() for p in chosen):
             return Failure(
                 "a main parameter gets no finite gradient from the energy",

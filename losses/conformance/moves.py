@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from losses.base import ReconstructionLoss
 from losses.conformance.subject import Batch, Failure, Note, Outcome, Skipped, Subject
 
-_ELSEWHERE = ("same device", "expected device", "device type for generator", "to be on device")
+_ELSEWHERE = ("same device", "expected device", "generator", "to be on device")
 _MOVE = (
     "register tensors with self.register_buffer, make others with device=recon.device, and draw on "
     "the CPU: torch.rand(…, generator=self.generator).to(recon)"
 )
+
+
+class _DrawsOnTheCPU(TorchFunctionMode):
+    """Refuses what a GPU refuses and the device without data lets pass."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        generator = (kwargs or {}).get("generator")
+        if generator is not None and isinstance(found, Tensor) and found.device.type != "cpu":
+            raise RuntimeError(f"{func.__name__} draws there with a generator of the CPU")
+        return found
 
 
 def devices(subject: Subject) -> Outcome:
@@ -22,9 +37,10 @@ def devices(subject: Subject) -> Outcome:
     loss = subject.loss().to("meta")
     batch = Batch(*(value.to("meta") for value in subject.batch()))
     try:
-        for training in (True, False):
-            if loss.train(training)(*batch).shape != (3,):
-                return Failure("another device changes the shape of the result", _MOVE)
+        with _DrawsOnTheCPU():
+            for training in (True, False):
+                if loss.train(training)(*batch).shape != (3,):
+                    return Failure("another device changes the shape of the result", _MOVE)
     except (RuntimeError, NotImplementedError) as error:
         text = " ".join(str(error).split())
         if any(sign in text for sign in _ELSEWHERE):

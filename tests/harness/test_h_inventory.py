@@ -118,8 +118,9 @@ def test_the_doctor_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     found = machine.doctor(tmp_path / "results")
     assert "does not exist yet" in found["folders"]["results"]
     assert found["folders"]["HARNESS_DATA"] == "not set"
-    assert found["weights"]["inception"].startswith("missing: put pt_inception-2015-12-05-6726825d")
-    assert found["weights"]["squeezenet"].endswith("(sha256 ba7816bf)")  # FIPS 180-2's example
+    assert found["weights"]["inception"].startswith("missing: harness prepare --weights inception")
+    # FIPS 180-2's example of a digest
+    assert "its sha256 starts with ba7816bf, not b8a52dc0" in found["weights"]["squeezenet"]
     assert found["datasets"]["digits"] == "ready"
     assert found["datasets"]["folder"] == "needs a folder of images"
 

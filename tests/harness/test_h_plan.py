@@ -10,7 +10,7 @@ import pytest
 import torch
 from shell import DATA, DIGEST, make_cell, make_grid, make_row
 
-from harness import components, estimate, launch, plan, prepared, run
+from harness import components, estimate, launch, plan, prepared, run, weights
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.plan import Checked, Progress
@@ -113,8 +113,12 @@ def test_missing_weights_make_a_cell_unavailable(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = check(make_cell(features="inception"))
     assert found.missing is not None
-    assert "'inception' are not on this machine: see harness doctor" in found.missing
-    (tmp_path / "pt_inception-2015-12-05-6726825d.pth").write_bytes(b"")
+    assert "inception are not on this machine: harness prepare --weights inception" in found.missing
+    path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
+    path.write_bytes(b"")
+    other = check(make_cell(features="inception")).missing
+    assert other is not None and "is not the inception weights" in other
+    monkeypatch.setattr(weights, "missing", lambda names: None)
     assert check(make_cell(features="inception")).missing is None
 
 

@@ -162,7 +162,12 @@ def test_answer_without_a_finite_objective(made: Make) -> None:
 
 def test_terms_and_advantages() -> None:
     assert terms("l2 + 50*ffl[alpha=1,patch=2]") == ["l2", "ffl"]
-    assert home("l2 + 3*lpips[net=vgg]", "lpips")
+    assert terms("100*vgg + my_loss") == ["vgg", "my_loss"]
+    # The network decides, not the name: the metric LPIPS runs on AlexNet.
+    assert home("l2 + 3*lpips[net=alex]", "lpips")
+    assert not home("l2 + 3*lpips[net=vgg]", "lpips")
+    assert optimised("l2 + 3*lpips[net=vgg]", "lpips")
+    assert home("squeeze", "fsd_gen") and home("lpips[net=squeeze]", "fsd_recon")
     assert not home("l2", "lpips")
     assert optimised("ssim", "ssim") and not optimised("ssim", "psnr")
 
