@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -180,9 +180,7 @@ class ReconstructionLoss(nn.Module):
         full = [v.float() if v.dtype in (torch.float16, torch.bfloat16) else v for v in given]
         if (logits := rest.get("logits")) is not None and logits.dtype.itemsize < 4:
             rest["logits"] = logits.float()
-        kind = recon.device.type
-        off = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
-        with off:
+        with _full_precision(recon.device.type):
             energy: Tensor = super().__call__(*full, **rest)
         return energy
 
@@ -191,6 +189,21 @@ class ReconstructionLoss(nn.Module):
     ) -> Tensor:
         """Return the energy of each image, `(B,)`."""
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+
+@contextmanager
+def _full_precision(kind: str) -> Iterator[None]:
+    """No autocast, and no TF32 in matrix products: it would take SSIM's variances for noise."""
+    off = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+    products = torch.get_float32_matmul_precision()
+    if products != "highest":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        with off:
+            yield
+    finally:
+        if products != "highest":
+            torch.set_float32_matmul_precision(products)
 
 
 def _checked_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:

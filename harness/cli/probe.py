@@ -28,17 +28,21 @@ def probe(
     ] = None,
     size: Annotated[int | None, typer.Option(help="Image size of the dataset.")] = None,
     images: Annotated[int, typer.Option(help="Images to spoil.")] = 16,
+    plugin: shared.Plugins = None,
     results: shared.Results = Path("results"),
     out: Annotated[Path, typer.Option(help="Folder of the figure.")] = Path("reports/_probe"),
     json: shared.Json = False,
 ) -> None:
     """Show what losses react to, without training: images spoilt in ten ways to equal MSE."""
+    from harness import plugins
     from harness.probe import probing, words
 
+    plugins.load_all(plugin)
     chosen = probing.read_losses(losses)
     component = probing.read_dataset(dataset, size)
-    bench = probing.set_up(component, images, results / "_data")
-    found = probing.probe(chosen, bench)
+    with output.console(stderr=True).status(f"spoiling images of {component.spec}") as line:
+        bench = probing.set_up(component, images, results / "_data")
+        found = probing.probe(chosen, bench, line.update)
     files = probing.keep(found, results / "_probe", out)
     if json:
         output.show_json(words.plain(found.frame) | {"files": [str(path) for path in files]})

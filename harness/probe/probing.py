@@ -3,7 +3,8 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 DATASET, SIZE, IMAGES = "photos", 64, 16
 ALL = "all"
 LATENT = 16
+# Below both, a second thread costs more than it helps: seven times slower on two busy cores.
+_SMALL_BATCH, _SMALL_NETWORK = 1_000_000, 500_000  # values of a batch, parameters of a loss
 LATENT_NOTE = f"standard normal noise, {LATENT} units"
 
 Losses = dict[str, tuple[Term, ...]]  # by canonical spec
@@ -89,9 +92,12 @@ def set_up(dataset: Component, images: int, data: Path) -> Bench:
         raise HarnessError(f"--images is {images}; give a positive number such as {IMAGES}")
     splits = prepared.load(dataset, data).limited(images)
     targets = torch.from_numpy(splits.test.copy()).float() / 255
+    if not len(targets):
+        raise HarnessError(f"{dataset.spec} has no test images: give it some or choose another")
     generator = seeds.generator("probe", "latent", dataset.spec)
     latent = torch.randn(len(targets), LATENT, generator=generator)
-    rungs = ladder.build(targets, (dataset.spec,))
+    with _threads(targets):
+        rungs = ladder.build(targets, (dataset.spec,))
     return Bench(dataset, splits.data_hash, targets, latent, rungs)
 
 
@@ -131,7 +137,8 @@ def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, An
         weights=weights.available(),
     )
     try:
-        reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
+        with _threads(bench.targets, loss):
+            reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
     except ValueError as error:
         raise HarnessError(f"{spec}: {error}") from error
     except Exception as error:
@@ -139,6 +146,19 @@ def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, An
         return [{"status": "failed", "cause": f"{type(error).__name__}: {error}"}]
     same = {"native_scale": float(loss.native_scale), "note": untrained(loss, terms)}
     return [same | row for row in _with_gaps(reactions, bench.rungs)]
+
+
+@contextmanager
+def _threads(images: Tensor, loss: torch.nn.Module | None = None) -> Iterator[None]:
+    """Compute on one thread where there is little to compute."""
+    parameters = sum(each.numel() for each in loss.parameters()) if loss is not None else 0
+    before = torch.get_num_threads()
+    if images.numel() < _SMALL_BATCH and parameters < _SMALL_NETWORK:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _with_gaps(

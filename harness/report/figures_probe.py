@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from matplotlib.typing import ColorType
 from numpy.typing import NDArray
 
 from harness.probe.ladder import SHOWN
@@ -123,8 +124,8 @@ def _cell(axes: Axes, x: int, y: int, ratio: float) -> None:
     axes.text(x + 0.5, y, number(ratio), ha="center", va="center_baseline", color=ink)
 
 
-def _luminance(colour: tuple[float, float, float, float]) -> float:
-    return float(np.dot(colour[:3], (0.299, 0.587, 0.114)))
+def _luminance(colour: ColorType) -> float:
+    return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)))
 
 
 def _bare(axes: Axes) -> None:

@@ -25,10 +25,17 @@ def verdict(console: Console, found: "Verdict") -> None:
     names = ", ".join(result.name for result in found.of("passed"))
     if names:
         _line(console, Text.assemble(("passed  ", "green"), names))
-    skipped = ", ".join(f"{result.name} ({result.message})" for result in found.of("skipped"))
-    if skipped:
-        _line(console, Text(f"skipped {skipped}", "dim"))
+    for reason, skipped in _by_reason(found).items():
+        _line(console, Text(f"skipped {', '.join(skipped)}: {reason}", "dim"))
     console.print(Text(_sum(found)), soft_wrap=True)
+
+
+def _by_reason(found: "Verdict") -> dict[str, list[str]]:
+    """Return the names of checks that were not run, by why."""
+    reasons: dict[str, list[str]] = {}
+    for result in found.of("skipped"):
+        reasons.setdefault(result.message, []).append(result.name)
+    return reasons
 
 
 def _line(console: Console, text: Text, indent: int = 0) -> None:

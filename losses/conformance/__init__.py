@@ -131,7 +131,7 @@ def run(
     broken = ""
     for check in checks:
         if broken:
-            message = f"not run: mend {broken!r} first"
+            message = f"mend {broken!r} first"
             results.append(Result(check.name, "skipped", message, "", check.why))
             continue
         results.append(examine(check, subject))
@@ -145,7 +145,10 @@ def examine(check: Check, subject: Subject) -> Result:
     try:
         outcome = check.function(subject)
     except Exception as error:
-        outcome = Failure(_described(error), "make it work, or refuse the input with InvalidOption")
+        outcome = Failure(
+            _described(error),
+            "mend that line; what cannot work is refused in __init__ with InvalidOption",
+        )
     if outcome is None:
         return Result(check.name, "passed", "", "", check.why)
     fix = outcome.fix if isinstance(outcome, Failure) else ""

@@ -68,3 +68,24 @@ def test_images_in_half_precision_are_scored_in_full(name):
     recon, target, latent = (v.bfloat16() for v in batch(2, shape, seed=1))
     expected = loss(recon.float(), target.float(), latent.float())
     assert torch.equal(loss(recon, target, latent), expected)
+
+
+def test_matrix_products_are_full_inside_a_loss_alone(monkeypatch):
+    seen = []
+    loss = build("ssim", (3, 32, 32))
+    forward = loss.forward
+    monkeypatch.setattr(
+        loss,
+        "forward",
+        lambda *given, **rest: (
+            seen.append(torch.get_float32_matmul_precision()),
+            forward(*given, **rest),
+        )[1],
+    )
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("high")
+        loss(*batch(2, (3, 32, 32), seed=1))
+        assert (seen, torch.get_float32_matmul_precision()) == (["highest"], "high")
+    finally:
+        torch.set_float32_matmul_precision(before)
