@@ -17,7 +17,14 @@ def prepare(
     json: shared.Json = False,
 ) -> None:
     """Get pretrained weights from their official addresses, checked by sha256."""
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TaskID,
+        TextColumn,
+        TransferSpeedColumn,
+    )
 
     from harness import preparing
     from harness.errors import HarnessError
@@ -31,13 +38,12 @@ def prepare(
         TransferSpeedColumn(),
     )
     with Progress(*columns, console=output.console(stderr=True), transient=True) as bars:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def tell(name: str, done: int, total: int | None) -> None:
-            task = tasks.setdefault(name, -1)
-            if task < 0:
-                task = tasks[name] = bars.add_task(name, total=total)
-            bars.update(task, completed=done, total=total)
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=done, total=total)
 
         records = preparing.prepare_weights(names, tell)
     output.show(json, records)
