@@ -33,16 +33,20 @@ def probe(
     out: Annotated[Path, typer.Option(help="Folder of the figure.")] = Path("reports/_probe"),
     json: shared.Json = False,
 ) -> None:
-    """Show what losses react to, without training: images spoilt in ten ways to equal MSE."""
+    """Show what losses react to, without training: images spoilt in ten ways to equal MSE.
+
+    Losses are asked as at the end of training, randomness off; what would learn beside a model is
+    as first drawn, and latents are noise.
+    """
     from harness import plugins
-    from harness.probe import probing, words
+    from harness.probe import bench, probing, words
 
     plugins.load_all(plugin)
     chosen = probing.read_losses(losses)
-    component = probing.read_dataset(dataset, size)
+    component = bench.read_dataset(dataset, size)
     with output.console(stderr=True).status(f"spoiling images of {component.spec}") as line:
-        bench = probing.set_up(component, images, results / "_data")
-        found = probing.probe(chosen, bench, line.update)
+        spoilt = bench.set_up(component, images, results / "_data")
+        found = probing.probe(chosen, spoilt, line.update)
     files = probing.keep(found, results / "_probe", out)
     if json:
         output.show_json(words.plain(found.frame) | {"files": [str(path) for path in files]})

@@ -13,12 +13,13 @@ def basis(size: int, offset: Tensor | None = None) -> Tensor:
         size: number of samples along the axis.
         offset: `(...)`, pixels to the right by which the samples are moved; None for none.
     """
-    place = torch.arange(size) + 0.5
+    # In double precision, for the angles go up to π times the size.
+    place = torch.arange(size, dtype=torch.float64) + 0.5
     shifted = place if offset is None else place - offset[..., None]
     order = torch.arange(size)
     scale = torch.full((size,), math.sqrt(2 / size))
     scale[0] = math.sqrt(1 / size)
-    return scale * torch.cos(math.pi / size * shifted[..., None] * order)
+    return scale * torch.cos(math.pi / size * shifted[..., None] * order).float()
 
 
 def frequencies(height: int, width: int) -> tuple[Tensor, Tensor]:

@@ -3,31 +3,25 @@
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
-from torch import Tensor
 
-from harness import components, prepared, provenance, seeds, weights
-from harness.components import Component, Term
+from harness import components, provenance, seeds, weights
+from harness.components import Term
 from harness.errors import HarnessError, StoreError
-from harness.probe import ladder, measure, table
+from harness.probe import measure, table
+from harness.probe.bench import LATENT, Bench, threads
 from harness.probe.ladder import LEVELS, Rungs
 from harness.probe.perturbations import PERTURBATIONS
-from harness.specs import format_spec, parse, slug
+from harness.specs import slug
 
 log = logging.getLogger(__name__)
 
-DATASET, SIZE, IMAGES = "photos", 64, 16
 ALL = "all"
-LATENT = 16
-# Below both, a second thread costs more than it helps: seven times slower on two busy cores.
-_SMALL_BATCH, _SMALL_NETWORK = 1_000_000, 500_000  # values of a batch, parameters of a loss
 LATENT_NOTE = f"standard normal noise, {LATENT} units"
 
 Losses = dict[str, tuple[Term, ...]]  # by canonical spec
@@ -46,17 +40,6 @@ class Probed:
         return table.frame(self.rows)
 
 
-@dataclass(frozen=True)
-class Bench:
-    """What every loss is held against."""
-
-    dataset: Component
-    data_hash: str
-    targets: Tensor  # (B, C, H, W) in [0, 1]
-    latent: Tensor
-    rungs: dict[str, Rungs]
-
-
 def read_losses(texts: Iterable[str]) -> Losses:
     """Read specs of losses and sums, each loss once; `all` stands for every registered one.
 
@@ -68,39 +51,6 @@ def read_losses(texts: Iterable[str]) -> Losses:
     return {components.loss_spec(each): each for each in terms}
 
 
-def read_dataset(text: str | None, size: int | None) -> Component:
-    """Read the spec of a dataset; `size` is that of its images unless the spec has one.
-
-    Raises:
-        HarnessError: unknown name or option.
-    """
-    chosen = parse(text or DATASET, components.registry("dataset"))
-    options = dict(chosen.options)
-    wanted = SIZE if size is None and text is None else size
-    if wanted is not None:
-        options.setdefault("size", wanted)
-    return components.resolve("dataset", format_spec(chosen.name, options))
-
-
-def set_up(dataset: Component, images: int, data: Path) -> Bench:
-    """Spoil the first images of the test split in every way to every level.
-
-    Raises:
-        HarnessError: the dataset cannot be read, or there are no images to take.
-    """
-    if images < 1:
-        raise HarnessError(f"--images is {images}; give a positive number such as {IMAGES}")
-    splits = prepared.load(dataset, data).limited(images)
-    targets = torch.from_numpy(splits.test.copy()).float() / 255
-    if not len(targets):
-        raise HarnessError(f"{dataset.spec} has no test images: give it some or choose another")
-    generator = seeds.generator("probe", "latent", dataset.spec)
-    latent = torch.randn(len(targets), LATENT, generator=generator)
-    with _threads(targets):
-        rungs = ladder.build(targets, (dataset.spec,))
-    return Bench(dataset, splits.data_hash, targets, latent, rungs)
-
-
 def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spec: None) -> Probed:
     """Hold every loss against the perturbed images.
 
@@ -108,7 +58,7 @@ def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spe
 
     Args:
         losses: from `read_losses`.
-        bench: from `set_up`.
+        bench: from `bench.set_up`.
         tell: told each loss's spec before it is asked.
 
     Raises:
@@ -137,7 +87,7 @@ def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, An
         weights=weights.available(),
     )
     try:
-        with _threads(bench.targets, loss):
+        with threads(bench.targets, loss):
             reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
     except ValueError as error:
         raise HarnessError(f"{spec}: {error}") from error
@@ -146,19 +96,6 @@ def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, An
         return [{"status": "failed", "cause": f"{type(error).__name__}: {error}"}]
     same = {"native_scale": float(loss.native_scale), "note": untrained(loss, terms)}
     return [same | row for row in _with_gaps(reactions, bench.rungs)]
-
-
-@contextmanager
-def _threads(images: Tensor, loss: torch.nn.Module | None = None) -> Iterator[None]:
-    """Compute on one thread where there is little to compute."""
-    parameters = sum(each.numel() for each in loss.parameters()) if loss is not None else 0
-    before = torch.get_num_threads()
-    if images.numel() < _SMALL_BATCH and parameters < _SMALL_NETWORK:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _with_gaps(

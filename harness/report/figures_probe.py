@@ -3,22 +3,30 @@
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, LogNorm, to_rgb
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 from matplotlib.typing import ColorType
-from numpy.typing import NDArray
 
 from harness.probe.ladder import SHOWN
 from harness.probe.perturbations import NOISE
 from harness.probe.words import number, shown
-from harness.report.drawing import INK, LONGEST, QUIET, WIDE, Drawn, log_axis, panel, style
+from harness.report.drawing import INK, QUIET, WIDE, Drawn, panel, style
+from harness.report.figures_gradients import (
+    HEAD,
+    POWER_SCALE,
+    POWERS,
+    bare,
+    colour_bar,
+    draw_lines,
+    draw_strips,
+    fitted,
+    gradient_spectra,
+    title,
+)
 from harness.report.figures_tuning import panel_height
-from harness.report.labels import LETTER, Label, end_labels, room
-from harness.report.palette import BLUE, VERMILION, looks
+from harness.report.labels import LETTER, room
+from harness.report.palette import BLUE, VERMILION
 
-GRADIENT_OF = "blur"
 FEW = 8  # losses whose spectra are still told apart as lines
 HEADS = {
     "blur": "blur",
@@ -31,15 +39,11 @@ HEADS = {
     "contrast": "lower\ncon-\ntrast",
     "brightness": "bright-\nness",
 }
-ROW, HEAD, FOOT, GAP = 0.185, 0.47, 0.55, 0.3  # inches
+ROW, FOOT, GAP = 0.185, 0.55, 0.3  # inches
 # From blind (blue) over like noise (white) to keen (vermilion); told apart by all readers.
 RATIOS = LinearSegmentedColormap.from_list("ratios", [BLUE, "#ffffff", VERMILION])
 RATIO_SCALE = LogNorm(1 / 9, 9)
-POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
-POWER_SCALE = LogNorm(1 / 25, 25)
-FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
 EMPTY = "#f1f2f4"
-TITLE_B = "b  gradient at blur"
 
 
 def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
@@ -49,7 +53,7 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
     """
     ratios = shown(frame).drop(columns=NOISE)
     missing = frame[frame["perturbation"].isna()]
-    names = [_fitted(str(each)) for each in (*ratios.index, *missing["loss"])]
+    names = [fitted(str(each)) for each in (*ratios.index, *missing["loss"])]
     counts = _counts(frame, list(ratios.columns))
     rows, few = len(names) + 1, len(ratios) <= FEW  # the last row counts the images
     left = 0.15 + max(map(len, (*names, counts[0]))) * LETTER / 72
@@ -60,39 +64,25 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
         figure = Figure(figsize=(WIDE, base + rows * ROW + HEAD + 0.2))
         axes = panel(figure, left, base, width, rows * ROW)
         _matrix(axes, ratios, missing, [*names, counts[0]], counts[1:])
-        _title(axes, f"a  energy at MSE {SHOWN:g}, over that of white noise")
+        title(axes, f"a  energy at MSE {SHOWN:g}, over that of white noise")
         bar = (left, base - 0.15, min(width, 2.6), 0.07)
-        _scale(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
+        colour_bar(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
         if few:
             beside = (
-                room([*map(_fitted, ratios.index)]) - 0.2
+                room([*map(fitted, ratios.index)]) - 0.2
             )  # the lines to the labels take a share of the panel
             place = (0.62, 0.42, (WIDE - 0.72 - beside) / 1.075, lines)
-            _lines(panel(figure, *place), _spectra(frame))
+            draw_lines(panel(figure, *place), gradient_spectra(frame))
         else:
             across = WIDE - left - width - 0.4
             height = len(ratios) * ROW
             place = (left + width + 0.25, base + rows * ROW - height, across, height)
-            _strips(panel(figure, *place), _spectra(frame), list(map(str, ratios.index)))
+            draw_strips(
+                panel(figure, *place), gradient_spectra(frame), list(map(str, ratios.index))
+            )
             bar = (place[0], base - 0.15, across, 0.07)
-            _scale(figure, bar, POWERS, POWER_SCALE, "power, 1: the mean")
+            colour_bar(figure, bar, POWERS, POWER_SCALE, "power, 1: the mean")
     return Drawn(name, figure, _alt(frame, ratios), _data(frame))
-
-
-def _fitted(loss: str) -> str:
-    """Shorten a name in its middle: variants of a loss differ at the end."""
-    half = LONGEST // 2
-    return loss if len(loss) <= LONGEST else f"{loss[: half - 1]}…{loss[-half:]}"
-
-
-def _title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:
-    axes.annotate(
-        text,
-        (0, 1),
-        xytext=(0, above * 72),
-        xycoords="axes fraction",
-        textcoords="offset points",
-    )
 
 
 def _matrix(
@@ -112,7 +102,7 @@ def _matrix(
     axes.get_yticklabels()[-1].set_color(QUIET)
     axes.set_xticks(np.arange(columns) + 0.5, [HEADS[str(each)] for each in ratios.columns])
     axes.tick_params(length=0, pad=3, labeltop=True, labelbottom=False)
-    _bare(axes)
+    bare(axes)
 
 
 def _cell(axes: Axes, x: int, y: int, ratio: float) -> None:
@@ -128,12 +118,6 @@ def _luminance(colour: ColorType) -> float:
     return float(np.dot(to_rgb(colour), (0.299, 0.587, 0.114)))
 
 
-def _bare(axes: Axes) -> None:
-    axes.grid(False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
 def _counts(frame: pd.DataFrame, columns: list[str]) -> list[str]:
     """Return the row that counts images: its name, then how many reach the level shown."""
     first = frame[frame["perturbation"].notna()]
@@ -141,80 +125,6 @@ def _counts(frame: pd.DataFrame, columns: list[str]) -> list[str]:
     counts = rows.set_index("perturbation")["images"]
     numbers = ["few" if np.isnan(each) else f"{each:.0f}" for each in counts.reindex(columns)]
     return [f"images of {counts[NOISE]:.0f}", *numbers]
-
-
-def _scale(
-    figure: Figure,
-    place: tuple[float, float, float, float],
-    colours: Colormap,
-    scale: LogNorm,
-    label: str,
-) -> None:
-    axes = panel(figure, *place)
-    bar = figure.colorbar(ScalarMappable(scale, colours), axes, orientation="horizontal")
-    bar.outline.set_linewidth(0.4)
-    low, high = float(scale.vmin or 1), float(scale.vmax or 1)
-    ticks = [low, low**0.5, 1.0, high**0.5, high]
-    bar.set_ticks(ticks, labels=[_fraction(tick) for tick in ticks])
-    bar.ax.xaxis.set_minor_locator(NullLocator())
-    bar.ax.tick_params(length=2, pad=1)
-    bar.set_label(label, labelpad=1)
-
-
-def _fraction(value: float) -> str:
-    return f"{value:g}" if value >= 1 else f"1/{1 / value:g}"
-
-
-Spectra = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
-
-
-def _spectra(frame: pd.DataFrame) -> Spectra:
-    """Return frequencies and powers of the gradient of each loss at one perturbation."""
-    rows = frame[
-        (frame["perturbation"] == GRADIENT_OF)
-        & (frame["level"] == SHOWN)
-        & (frame["status"] == "ok")
-    ]
-    return {
-        str(row["loss"]): (np.asarray(row["frequency"]), np.asarray(row["gradient_power"]))
-        for _, row in rows.iterrows()
-    }
-
-
-def _lines(axes: Axes, spectra: Spectra) -> None:
-    look = looks(spectra)
-    ends = []
-    for loss, (frequency, power) in spectra.items():
-        # The mean's power is left out: blurring changes no mean.
-        axes.plot(frequency[1:], power[1:], **look[loss].line())
-        end = max(float(power[-1]), FAINTEST)
-        ends.append(Label(_fitted(loss), float(frequency[-1]), end, look[loss]))
-    axes.axhline(1, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
-    axes.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)", ylabel="power, 1: the mean")
-    log_axis(axes, "y")
-    axes.set_ylim(bottom=max(FAINTEST, axes.get_ylim()[0]))
-    _title(axes, TITLE_B, 0.06)
-    end_labels(axes, [end for end in ends if np.isfinite(end.y)])
-
-
-def _strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
-    for y, loss in enumerate(losses):
-        if loss not in spectra:
-            continue
-        frequency, power = spectra[loss]
-        axes.imshow(
-            np.maximum(power[None, 1:], FAINTEST),
-            cmap=POWERS,
-            norm=POWER_SCALE,
-            aspect="auto",
-            extent=(frequency[1] / 2, 0.5 + frequency[1] / 2, y + 0.46, y - 0.46),
-        )
-    axes.set(xlim=(0, 0.5), ylim=(len(losses) - 0.5, -0.5), yticks=[])
-    axes.set_xticks([0, 0.25, 0.5], ["0", "0.25", "0.5"])
-    _bare(axes)
-    axes.tick_params(length=2, pad=1)
-    axes.set_xlabel("cycles per pixel", labelpad=1)
-    _title(axes, TITLE_B)
 
 
 def _alt(frame: pd.DataFrame, ratios: pd.DataFrame) -> str:
