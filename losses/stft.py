@@ -52,7 +52,7 @@ class STFT(PhaseAmplitude):
     """
 
     # ssim's, which makes up nearly all of the energy; another base brings its own.
-    beta_range = (0.1, 3.0)
+    beta_range = (0.1, 1.5)
     taper: Tensor | None
 
     def __init__(

@@ -30,9 +30,9 @@ class SSIM(ReconstructionLoss):
     raises `InvalidOption` when the window is even or larger than the image.
     """
 
-    # About seven times l2's; ten times would spend the same rate on 32x32x3 faces, KL in nats, but
-    # from 1 on the posterior of a short training run on photographs collapses.
-    beta_range = (0.1, 3.0)
+    # On photographs of 32x32x3 a short training spends 83 and 20 nats at the ends; at 3 the
+    # posterior collapses. l2 spends 60 and 12 at its ends.
+    beta_range = (0.1, 1.5)
 
     def __init__(self, *, window: int = 11, sigma: float = 1.5, **context: Unpack[Context]) -> None:
         super().__init__(**context)

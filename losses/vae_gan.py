@@ -84,9 +84,10 @@ class VAEGAN(ReconstructionLoss):
         **context: Unpack[Context],
     ) -> None:
         _check(gan_weight, margin, eps, width)
-        # l2's times the ratio of gradients at blurred photographs before training: 12, and 7 for 8.
-        ratio = 12 * math.sqrt(width / 32)
-        self.beta_range = (0.015 * ratio, 0.45 * ratio)
+        # At width 8 and gan_weight 1, on photographs of 32x32x3, a short training spends 33 nats at
+        # 0.09 and 14 at 0.5; gradients before training grow as the root of the width.
+        ratio = math.sqrt(width / 8)
+        self.beta_range = (0.02 * ratio, 0.6 * ratio)
         super().__init__(**context)
         self.gan_weight, self.prior_samples, self.saturating = gan_weight, prior_samples, saturating
         self.margin, self.eps = margin, eps

@@ -39,8 +39,10 @@ class FixedSpectrum(ReconstructionLoss):
     floor that is not finite, and images of another shape.
     """
 
-    # sigma's, tuned by training, times the ratio of gradients at blurred photographs, 2.
-    beta_range = (0.6, 24.0)
+    # 1 is the evidence lower bound, but every frequency counts alike, so that coding the few that
+    # images consist of gains little: on photographs of 32x32x3 a short training spends 40 nats at
+    # 0.01 and 1 at 0.6.
+    beta_range = (0.01, 0.5)
     density = True
 
     spectrum: Tensor
