@@ -9,8 +9,9 @@ import pandas as pd
 
 from harness import plan
 from harness.errors import StoreError
+from harness.row_files import Key
 from harness.schema import RETRIED
-from harness.store import Key, Store, newest
+from harness.store import Store, newest
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def adopt(item: plan.Checked, store: Store, results: Path) -> plan.Progress:
     """
     for other in _others(store, results):
         known = _progress(item, store)
-        if known.state not in ("missing", "partial"):
+        if known.state in ("done", "stale"):
             return known
         if other.files(item.cell.id):
             _adopt_from(item, store, other)

@@ -59,7 +59,7 @@ def load_model(path: str | Path, device: str = "cpu") -> Any:
     from safetensors.torch import load_file
 
     found = describe_model(path)
-    cell = Cell.model_validate(found["cell"])
+    cell = Cell.described({"id": str(path), "resolved": found["cell"]})
     model = components.build_model(cell.model, tuple(found["image_shape"]), found["latent_size"])
     model.load_state_dict(load_file(str(path), device="cpu"))
     # The layout it was trained and scored in: the same bits again.

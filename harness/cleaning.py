@@ -12,12 +12,15 @@ KINDS = {
     "superseded": "rows and studies that newer runs replaced",
     "checkpoints": "state of interrupted runs: they start that trial again",
     "data": "prepared datasets: read again from their source at the next run",
+    "probe": "rows of probes: 'harness probe' makes them again",
     "logs": "log files",
     "models": "final models: 'harness evaluate' cannot score them again",
     "images": "pictures and spectra of the report",
     "scores": "scores per image: ties can no longer be judged",
     "journal": "Optuna studies: an unfinished one starts again",
 }
+# These lie beside the grids, in the results folder itself.
+SHARED = ("data", "probe")
 # Deleting these loses nothing that is not made again by itself.
 SAFE = ("superseded", "data")
 
@@ -40,8 +43,8 @@ def usage(results: Path, grids: list[str]) -> list[Usage]:
         root = results / name
         rows = Store(root).files()
         found.append(Usage(name, "rows", len(rows), _bytes(rows), root))
-        found += [_folder(name, kind, root / f"_{kind}") for kind in KINDS if kind != "data"]
-    found.append(_folder("all grids", "data", results / "_data"))
+        found += [_folder(name, kind, root / f"_{kind}") for kind in KINDS if kind not in SHARED]
+    found += [_folder("all grids", kind, results / f"_{kind}") for kind in SHARED]
     return [item for item in found if item.files]
 
 

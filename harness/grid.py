@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -62,6 +62,22 @@ class Cell(BaseModel):
             "protocol": self.protocol.model_dump(mode="json"),
             "resolved": self.model_dump(mode="json"),
         }
+
+
+    @classmethod
+    def described(cls, entry: dict[str, Any]) -> Self:
+        """Return the cell of a stored entry; see `describe`.
+
+        Raises:
+            HarnessError: another version of the harness described it.
+        """
+        try:
+            return cls.model_validate(entry["resolved"])
+        except (ValidationError, KeyError):
+            raise HarnessError(
+                f"another version of the harness described {entry.get('id', 'a stored cell')}: "
+                "give the command that made its grid once more"
+            ) from None
 
 
 class Entry(BaseModel):

@@ -45,7 +45,7 @@ def status(store: Store) -> list[dict[str, Any]]:
 
 
 def _cell_status(entry: dict[str, Any], rows: pd.DataFrame, store: Store) -> dict[str, Any]:
-    cell = Cell.model_validate(entry["resolved"])
+    cell = Cell.described(entry)
     progress = plan.progress(cell, rows, *digests(cell, store))
     own = newest(rows[rows["cell"] == cell.id])
     finals = own[(own["stage"] == "final") & (own["status"] == "ok")]
@@ -100,7 +100,7 @@ def find_cell(results: Path, text: str) -> tuple[Store, dict[str, Any]]:
 
 def cell_record(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
     """Return everything known of a stored cell, as plain data."""
-    cell = Cell.model_validate(entry["resolved"])
+    cell = Cell.described(entry)
     rows = store.rows(cell.id)
     own = newest(rows)
     found = _cell_status(entry, rows, store)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness import checking, components, prepared, provenance
+from harness import components, prepared, provenance, weights
+from harness.built import Built, Losses
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.schema import RETRIED
@@ -79,14 +80,15 @@ def check(cells: list[Cell], found: dict[str, prepared.Splits]) -> list[Checked]
         HarnessError: the first cell that cannot run, with what to change.
     """
     checked = []
+    losses = Losses()
     for cell in cells:
         if cell.dataset.spec not in found:
             found[cell.dataset.spec] = prepared.read(cell.dataset)
-        checked.append(_check(cell, found[cell.dataset.spec]))
+        checked.append(_check(cell, found[cell.dataset.spec], losses))
     return checked
 
 
-def _check(cell: Cell, whole: prepared.Splits) -> Checked:
+def _check(cell: Cell, whole: prepared.Splits, losses: Losses) -> Checked:
     from harness.schedule import check_optimizer, make_schedule
 
     splits = whole.limited(cell.protocol.limit)
@@ -95,8 +97,8 @@ def _check(cell: Cell, whole: prepared.Splits) -> Checked:
     make_schedule(cell.protocol.schedule, cell.protocol.epochs)
     check_optimizer(cell.protocol.optimizer)
     parameters = _check_model(cell, splits.image_shape)
-    checking.check_before_run(cell.loss, splits.image_shape, cell.protocol.latent)
-    beta_range, missing = _check_loss(cell, splits.image_shape)
+    known = losses.built(cell.loss, splits.image_shape, cell.protocol.latent)
+    beta_range, missing = _check_loss(cell, known)
     return Checked(
         cell,
         splits.image_shape,
@@ -140,29 +142,19 @@ def _check_model(cell: Cell, shape: tuple[int, int, int]) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _check_loss(
-    cell: Cell, shape: tuple[int, int, int]
-) -> tuple[tuple[float, float] | None, str | None]:
-    from harness import weights
-    from losses.base import MissingWeights
-
-    try:
-        loss = components.build_loss(
-            cell.loss, shape, cell.protocol.latent, weights=weights.available()
-        )
-    except MissingWeights as error:
-        needed = components.required_weights(cell.loss, shape[0])
-        return None, weights.missing(needed) or str(error)
+def _check_loss(cell: Cell, loss: Built) -> tuple[tuple[float, float] | None, str | None]:
+    if loss.beta_range is None:
+        return None, loss.missing
     if loss.starts_at >= cell.protocol.epochs:
         raise HarnessError(
             f"{cell.loss_spec}: its schedule never starts: the last part begins at epoch "
             f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs"
         )
-    if cell.protocol.features in weights.FILES:
-        if lacking := weights.missing([cell.protocol.features]):
-            return None, lacking
-    bounds = cell.protocol.beta_range or loss.beta_range
-    return (None if cell.protocol.beta else (float(bounds[0]), float(bounds[1]))), None
+    features = cell.protocol.features
+    if features in weights.FILES and (lacking := weights.missing([features])):
+        return None, lacking
+    low, high = cell.protocol.beta_range or loss.beta_range
+    return (None if cell.protocol.beta else (float(low), float(high))), None
 
 
 def progress(
@@ -175,10 +167,11 @@ def progress(
     if own.empty:
         return Progress(0, 0, trials, cell.protocol.seeds, None, None)
     results = own[~own["status"].isin(RETRIED)]
-    counts = [int((results["stage"] == stage).sum()) for stage in ("tune", "final")]
+    tuned = int(((results["stage"] == "tune") & (results["trial"] < trials)).sum())
+    seeds = int(((results["stage"] == "final") & (results["seed"] < cell.protocol.seeds)).sum())
     failed = _failure(own, every.iloc[-1])
-    stale = _stale(own.iloc[-1], source_digest, data_hash)
-    return Progress(counts[0], counts[1], trials, cell.protocol.seeds, failed, stale)
+    stale = _stale(own, source_digest, data_hash)
+    return Progress(tuned, seeds, trials, cell.protocol.seeds, failed, stale)
 
 
 def _failure(own: pd.DataFrame, last: pd.Series) -> str | None:
@@ -195,7 +188,8 @@ def _sentence(row: pd.Series) -> str:
     return f"{row['status']} in {row['stage']}{which}: {row['cause']}"
 
 
-def _stale(row: pd.Series, source_digest: str | None, data_hash: str | None) -> str | None:
+def _stale(own: pd.DataFrame, source_digest: str | None, data_hash: str | None) -> str | None:
+    row = own.iloc[-1]
     changed = []
     if source_digest is not None and row["source_digest"] != source_digest:
         changed.append("the source that trains it")
@@ -203,10 +197,18 @@ def _stale(row: pd.Series, source_digest: str | None, data_hash: str | None) -> 
         changed.append("its data")
     if changed or source_digest is None:
         return f"{' and '.join(changed)} changed since" if changed else None
-    scored_by = row.get("evaluate_digest")
-    if isinstance(scored_by, str) and scored_by != provenance.evaluate_digest():
-        return "the source that scores it changed since: harness evaluate scores it again"
-    return None
+    return _scored_otherwise(own)
+
+
+def _scored_otherwise(own: pd.DataFrame) -> str | None:
+    """Tell whether another source scored any final model, or the trials where there is none."""
+    final = (own["stage"] == "final") & (own["status"] == "ok")
+    scored = own[final] if final.any() else own.tail(1)
+    digests = scored["evaluate_digest"] if "evaluate_digest" in scored else scored["stage"].iloc[:0]
+    if not (digests.notna() & (digests != provenance.evaluate_digest())).any():
+        return None
+    changed = "the source that scores it changed since"
+    return f"{changed}: harness evaluate scores it again" if final.any() else changed
 
 
 def wanted(state: str, rerun: str) -> bool:

@@ -241,14 +241,14 @@ def _setting(entry: dict[str, Any]) -> list[Any]:
 
 def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:
     """Take over what other grids in the results folder trained, and return what is left."""
-    if options.rerun != "missing":
+    if options.rerun == "all":
         return todo.chosen
     left = []
     for item in todo.chosen:
-        if plan.wanted(adopt(item, todo.store, options.results).state, options.rerun):
-            left.append(item)
-        else:
+        if adopt(item, todo.store, options.results).state == "done":
             tell(item.cell.id, {"event": "adopted"})
+        else:
+            left.append(item)
     return left
 
 

@@ -49,14 +49,17 @@ def settled(grid: Grid, options: "Options") -> Settled | None:
         return None
     if stored.get("request") != request(grid):
         return None
-    ids = set(stored["requested"])
-    cells = [Cell.model_validate(e["resolved"]) for e in stored["cells"] if e["id"] in ids]
     rows = store.rows()
     try:
-        known = _done(select(cells, options.only), rows)
-    except HarnessError:  # data or a plugin is gone: the usual way says what is wrong
+        known = _done(select(_requested(stored), options.only), rows)
+    except (HarnessError, KeyError):  # data, a plugin or a component is gone: the usual way says so
         return None
     return None if known is None else Settled(store, known, rows)
+
+
+def _requested(stored: dict[str, Any]) -> list[Cell]:
+    ids = set(stored["requested"])
+    return [Cell.described(entry) for entry in stored["cells"] if entry["id"] in ids]
 
 
 def _done(cells: list[Cell], rows: pd.DataFrame) -> list[plan.Known] | None:

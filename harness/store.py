@@ -5,34 +5,29 @@ skip, so `pandas.read_parquet("results/<grid>")` reads all rows.
 """
 
 import contextlib
-import fcntl
 import json
 import logging
-import os
-import re
-import time
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from harness.errors import Interrupted, StoreError
-from harness.files import claimed, explain, link, sweep
-from harness.files import write_atomically as write_atomically
-from harness.schema import RETRIED, SCHEMA_VERSION, arrow_schema, table
+from harness import locks, row_files
+from harness.errors import StoreError
+from harness.files import explain, link, sweep, write_atomically
+from harness.row_files import Key
+from harness.schema import RETRIED, SCHEMA_VERSION, arrow_schema
 
 log = logging.getLogger(__name__)
 
 FOLDERS = ("_scores", "_images", "_models", "_journal", "_logs", "_checkpoints", "_superseded")
 KEY = ["cell", "stage", "trial", "seed"]
 SOURCE = ["source_digest", "data_hash"]
-# Stage and number of a row: ("tune", trial) or ("final", seed).
-Key = tuple[str, int]
 
 
 def now() -> str:
@@ -85,67 +80,19 @@ class Store:
                 f"schema {SCHEMA_VERSION}: use another --results folder or the matching version"
             )
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold this folder for one command that writes.
+    def lock(self) -> AbstractContextManager[None]:
+        """Hold this folder for one command that writes; see `locks.hold`."""
+        return locks.hold(self.root / "_lock")
 
-        Raises:
-            StoreError: another one holds it, or the folder cannot be written.
-        """
-        try:
-            opened = (self.root / "_lock").open("a+")
-        except OSError as error:
-            raise StoreError(explain(self.root / "_lock", error)) from error
-        with opened as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                stream.seek(0)
-                holder = stream.read().strip() or "unknown"
-                raise StoreError(
-                    f"another run (process {holder}) is writing to {self.root}: "
-                    "wait for it or choose another folder with --results"
-                ) from None
-            stream.truncate(0)
-            stream.write(str(os.getpid()))
-            stream.flush()
-            yield
-
-    @contextlib.contextmanager
-    def claim(self, cell: str, stop: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Let one process at a time work on a cell.
-
-        A run that was killed leaves processes that store what they have before they end; the next
-        run's wait for them here, or both would write to one study. The system frees the claim of
-        a process that dies.
-
-        Raises:
-            Interrupted: `stop` said so while waiting.
-            StoreError: the folder cannot be written.
-        """
-        path = self.root / "_logs" / f"{cell}.log"
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            opened = path.open("ab")
-        except OSError as error:
-            raise StoreError(explain(path, error)) from error
-        with opened as stream:
-            while not claimed(stream):
-                if stop():
-                    raise Interrupted
-                time.sleep(0.05)
-            yield
+    def claim(
+        self, cell: str, stop: Callable[[], bool] = lambda: False
+    ) -> AbstractContextManager[None]:
+        """Let one process at a time work on a cell; see `locks.claim`."""
+        return locks.claim(self.root / "_logs" / f"{cell}.log", stop)
 
     def locked(self) -> bool:
         """Tell whether a run holds this folder now."""
-        try:
-            with (self.root / "_lock").open("r+") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+        return locks.held(self.root / "_lock")
 
     def write(self, row: dict[str, Any]) -> Path:
         """Store one row in a file of its own and return its path.
@@ -154,14 +101,11 @@ class Store:
             StoreError: the disk is full or the folder cannot be written.
         """
         full = {"schema_version": SCHEMA_VERSION, "grid": self.name, "created": now(), **row}
-        number = row["trial"] if row.get("trial") is not None else row.get("seed")
-        serial = "x" if number is None else f"{number:03d}"
-        stem = f"{row['cell']}.{row['stage']}{serial}.{uuid.uuid4().hex[:8]}"
-        path = self.root / f"{stem}.parquet"
-        content = table(full)
-        write_atomically(path, lambda stream: pq.write_table(content, stream))
+        name, content = row_files.encode(full)
+        path = self.root / name
+        write_atomically(path, lambda stream: stream.write(content))
         if row.get("status") not in RETRIED:  # a failure never hides a result
-            self._set_older_aside(path, f"{row['cell']}.{row['stage']}{serial}.*.parquet")
+            self._set_older_aside(path, f"{row_files.place(row)}.*.parquet")
         return path
 
     def _set_older_aside(self, newer: Path, pattern: str) -> None:
@@ -188,24 +132,14 @@ class Store:
         return pa.concat_tables(tables).to_pandas()
 
     def _read(self, path: Path) -> pa.Table | None:
-        schema = arrow_schema()
         try:
-            found = pq.read_table(path)
+            return row_files.read(path)
         except FileNotFoundError:
             return None  # set aside by a run meanwhile
-        except (pa.ArrowInvalid, OSError) as error:
-            if getattr(error, "errno", None):  # the system's trouble, not the file's
-                raise StoreError(f"cannot read {path} ({error}): try again") from error
+        except row_files.Damaged as error:
             log.warning("%s is damaged (%s): left out, its cell will run again", path.name, error)
             self.damaged.add(path)
             return None
-        version = (found.schema.metadata or {}).get(b"harness_schema_version", b"none").decode()
-        if version != str(SCHEMA_VERSION):
-            raise StoreError(
-                f"{path} was written with results schema {version}, this harness reads "
-                f"schema {SCHEMA_VERSION}: use another --results folder or the matching version"
-            )
-        return found.select(schema.names).cast(schema)
 
     def tidy(self) -> None:
         """Set aside the damaged files met so far, and delete what killed processes half wrote.
@@ -240,7 +174,7 @@ class Store:
         says so: that it knows more trials.
         """
         for path in other.files(cell):
-            if _key(path, cell) in keys:
+            if row_files.key(path, cell) in keys:
                 link(path, self.root / path.name)
         for kind in ("images", "models", "scores"):
             for path in other.root.glob(f"_{kind}/{cell}.*"):
@@ -266,23 +200,23 @@ class Store:
         """Return the stored description of the grid.
 
         Raises:
-            StoreError: nothing was ever run in this folder.
+            StoreError: nothing was ever run in this folder, or the description is damaged.
         """
         path = self.root / "_grid.json"
         if not path.exists():
             raise StoreError(f"no results in {self.root}: start with 'harness run --grid smoke'")
         self.check_schema()
-        return dict(json.loads(path.read_text()))
+        try:
+            return dict(json.loads(path.read_text()))
+        except (ValueError, TypeError) as error:
+            raise StoreError(
+                f"{path} is damaged ({error}): give the command that made the grid once more, "
+                "which writes it anew and keeps every row"
+            ) from None
 
 
 def _schema_note() -> bytes:
     return json.dumps({"schema_version": SCHEMA_VERSION}).encode()
-
-
-def _key(path: Path, cell: str) -> Key | None:
-    """Return the stage and number that a row file's name tells."""
-    found = re.match(r"\.(tune|final)(\d+)\.", path.name[len(cell) :])
-    return (found[1], int(found[2])) if found else None
 
 
 def newest(rows: pd.DataFrame) -> pd.DataFrame:

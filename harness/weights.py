@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from harness.errors import HarnessError, suggestion
+from harness.files import write_atomically
 from harness.settings import settings
 from harness.weight_files import TABLE, Pretrained, WeightFile
 
@@ -195,8 +196,6 @@ def _computed(path: Path) -> str:
 
 
 def _remember(key: str, digest: str) -> str:
-    from harness.store import write_atomically
-
     text = json.dumps(_remembered() | {key: digest}, indent=0).encode()
     with contextlib.suppress(HarnessError):
         write_atomically(_memory(), lambda stream: stream.write(text))

@@ -118,11 +118,7 @@ class Adaptive(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        if recon.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"adaptive was built for images {self.image_shape} but got "
-                f"{tuple(recon.shape[1:])}; build it with their image_shape"
-            )
+        self.check_shape(recon)
         residual = target - recon
         if self.yuv:
             residual = mix_channels(residual, self.yuv_matrix)

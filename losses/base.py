@@ -140,6 +140,14 @@ class ReconstructionLoss(nn.Module):
             )
         return self.image_shape
 
+    def check_shape(self, images: Tensor) -> None:
+        """Raise `InvalidOption` for images of another shape than the loss was built for."""
+        if images.shape[1:] != self.image_shape:
+            raise InvalidOption(
+                f"{type(self).__name__} was built for images {self.image_shape} but got "
+                f"{tuple(images.shape[1:])}; build it with their image_shape"
+            )
+
     def needed_latent_size(self) -> int:
         """Return the latent size, or raise `MissingContext` when the loss was built without it."""
         if self.latent_size is None:
@@ -176,10 +184,8 @@ class ReconstructionLoss(nn.Module):
         Fourier transforms have no half precision worth the name, and differences of nearly equal
         images lose all their digits in it.
         """
-        given = (recon, target, latent)
-        full = [v.float() if v.dtype in (torch.float16, torch.bfloat16) else v for v in given]
-        if (logits := rest.get("logits")) is not None and logits.dtype.itemsize < 4:
-            rest["logits"] = logits.float()
+        full = [_full(tensor) for tensor in (recon, target, latent)]
+        rest = {name: _full(tensor) for name, tensor in rest.items()}
         with _full_precision(recon.device.type):
             energy: Tensor = super().__call__(*full, **rest)
         return energy
@@ -191,16 +197,26 @@ class ReconstructionLoss(nn.Module):
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
 
+def _full(tensor: Tensor | None) -> Tensor | None:
+    half = tensor is not None and tensor.dtype in (torch.float16, torch.bfloat16)
+    return tensor.float() if half and tensor is not None else tensor
+
+
 @contextmanager
 def _full_precision(kind: str) -> Iterator[None]:
-    """No autocast, and no TF32 in matrix products: it would take SSIM's variances for noise."""
     off = torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
+    with off, full_products():
+        yield
+
+
+@contextmanager
+def full_products() -> Iterator[None]:
+    """Compute without TF32 in matrix products: it would take SSIM's variances for noise."""
     products = torch.get_float32_matmul_precision()
     if products != "highest":
         torch.set_float32_matmul_precision("highest")
     try:
-        with off:
-            yield
+        yield
     finally:
         if products != "highest":
             torch.set_float32_matmul_precision(products)

@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from losses import kernels, wiener
 from losses.base import Context, ReconstructionLoss
+from losses.half_plane import multiplicity
 from losses.options import InvalidOption
 
 Likelihood = Literal["paper", "inverse-eps", "wiener-exact"]
@@ -98,7 +99,7 @@ class Blur(ReconstructionLoss):
         self.starts_at, self.warming_up = float(warmup), False
         self._set_range(range == "signed" or (range == "auto" and epsilon is not None))
         _, height, width = self.needed_image_shape()
-        self.register_buffer("bins", wiener.plane_bins(width), persistent=False)
+        self.register_buffer("bins", multiplicity(width), persistent=False)
         side = kernels.side(size, height, width)
         if kernel == "generator":
             self.companion = kernels.KernelGenerator(
@@ -129,7 +130,7 @@ class Blur(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        self._check_shape(recon)
+        self.check_shape(recon)
         error = self.scale * (recon - target)
         if self.warming_up:
             return error.square().flatten(1).sum(1) / 2 + self.constant
@@ -168,7 +169,7 @@ class Blur(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, generated: Tensor | None
     ) -> Tensor:
         """Return `||x * G(z) - y||^2`, the mean over the batch, with gradients for G alone."""
-        self._check_shape(recon)
+        self.check_shape(recon)
         kernel = self._kernels(latent.detach(), recon.dtype)
         x, y = (self._ranged(images.detach()) for images in (target, recon))
         if self.padding != "circular":
@@ -184,13 +185,6 @@ class Blur(ReconstructionLoss):
     def snapshot(self, latent: Tensor) -> dict[str, Tensor]:
         """Return the kernels `(B, s, s)` that G predicts, none where the kernel is fixed."""
         return {} if self.companion is None else {"kernels": self._kernels(latent, latent.dtype)}
-
-    def _check_shape(self, images: Tensor) -> None:
-        if images.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"Blur was built for images {self.image_shape} but got {tuple(images.shape[1:])}; "
-                "build it with their image_shape"
-            )
 
 
 def _check_numbers(c: float, epsilon: float | None, warmup: float, hidden: int) -> None:

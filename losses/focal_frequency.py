@@ -11,7 +11,6 @@ from torch import Tensor
 from losses.base import Context, ReconstructionLoss
 from losses.half_plane import multiplicity
 from losses.options import InvalidOption
-from losses.structural import check_shape
 
 
 class FocalFrequency(ReconstructionLoss):
@@ -70,7 +69,7 @@ class FocalFrequency(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         # The transform is linear: that of the difference is the difference of the transforms.
         error = recon - target
         if self.ave_spectrum:
@@ -86,9 +85,9 @@ class FocalFrequency(ReconstructionLoss):
         return images.unflatten(3, (parts, -1)).unflatten(2, (parts, -1))
 
     def _weight(self, power: Tensor) -> Tensor:
-        weight = power.pow(self.alpha / 2)
-        if self.log_matrix:
-            weight = weight.log1p()
+        weight = power.pow(self.alpha / 2).log1p() if self.log_matrix else power
         # Every bin of the full spectrum is in its half, so the maximum is the same. 0/0, where a
         # whole spectrum is matched, counts as 0.
-        return (weight / weight.amax(self.weight_dims, keepdim=True)).nan_to_num(nan=0.0)
+        share = (weight / weight.amax(self.weight_dims, keepdim=True)).nan_to_num(nan=0.0)
+        # the power of the share, for that of a spectrum soon leaves the range of float32
+        return share if self.log_matrix else share.pow(self.alpha / 2)

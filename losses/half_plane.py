@@ -6,12 +6,13 @@ import torch
 from torch import Tensor
 
 
-def multiplicity(side: int, like: Tensor) -> Tensor:
+def multiplicity(side: int, like: Tensor | None = None) -> Tensor:
     """Return how many bins of the full spectrum each bin of the halved axis stands for.
 
-    Shape `(side // 2 + 1,)`, dtype and device of the real tensor `like`: 2 but 1 at zero and, of
-    an even side, at the last, whose mirror images are on the same line.
+    Shape `(side // 2 + 1,)`, dtype and device of the real tensor `like`, else float64: 2 but 1 at
+    zero and, of an even side, at the last, whose mirror images are on the same line.
     """
+    like = torch.empty(0, dtype=torch.float64) if like is None else like
     counts = like.new_full((side // 2 + 1,), 2.0)
     counts[0] = 1
     if side % 2 == 0:

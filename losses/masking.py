@@ -88,11 +88,7 @@ class BlockMasking(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        if recon.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"watson-{self.transform} was built for images {self.image_shape} but got "
-                f"{tuple(recon.shape[1:])}; build it with their image_shape"
-            )
+        self.check_shape(recon)
         if self.shift and self.training:
             down, right = self._draw_shift()
             recon, target = (move_grid(images, down, right) for images in (recon, target))

@@ -12,7 +12,6 @@ from torch.nn.functional import pad
 
 from losses.base import Context, ReconstructionLoss
 from losses.options import InvalidOption
-from losses.structural import check_shape
 
 BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)
 
@@ -115,7 +114,7 @@ class LaplacianPyramid(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         energy = recon.new_zeros(len(recon))
         for level, band in enumerate(self._bands(recon - target)):
             energy = energy + self.ratio**level * absolute_sum(band)

@@ -10,7 +10,7 @@ from torch.nn.functional import avg_pool2d
 
 from losses.base import Context, ReconstructionLoss
 from losses.options import InvalidOption
-from losses.structural import ORIGIN, LocalMean, check_shape, check_window
+from losses.structural import ORIGIN, LocalMean, check_window
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 """Exponents of the scales, finest first (Wang et al. 2003, section 3.2)."""
@@ -76,7 +76,7 @@ class MultiScaleSSIM(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         product = recon.new_ones(())
         for similarity, exponent in zip(
             self._similarities(target - ORIGIN, recon - ORIGIN), self.exponents, strict=True

@@ -12,7 +12,7 @@ from losses.half_plane import phase_error
 from losses.options import InvalidOption
 from losses.pieces import in_pieces
 from losses.pointwise import L1, L2, CrossEntropy
-from losses.structural import SSIM, check_shape
+from losses.structural import SSIM
 
 Base = Literal["ssim", "l1", "l2", "ce", "none"]
 PhaseWeighting = Literal["none", "target", "mask"]
@@ -53,6 +53,8 @@ class PhaseAmplitude(ReconstructionLoss):
         self.phase, self.amplitude, self.lambda_freq = phase, amplitude, lambda_freq
         self.wrapped, self.phase_weighting, self.eps = wrapped, phase_weighting, eps
         self.base = pixel_loss(base, self.needed_image_shape(), ssim_window)
+        if self.base is not None:
+            self.native_scale = self.base.native_scale  # the paper weighs 1 - SSIM by 1
         low, high = self.beta_range
         # The pixel loss is nearly all of the energy; without one, a twentieth of ssim's is left.
         self.beta_range = self.base.beta_range if self.base else (low / 20, high / 20)
@@ -61,7 +63,7 @@ class PhaseAmplitude(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         values = recon.shape[1] * self.windows * self.ramp.numel()
         energy = self.lambda_freq * in_pieces(self._frequency_term, recon, target, values)
         if self.base is None:

@@ -96,11 +96,7 @@ class Sharpness(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        if recon.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"Sharpness was built for images {self.image_shape} but got "
-                f"{tuple(recon.shape[1:])}; build it with their image_shape"
-            )
+        self.check_shape(recon)
         if self.progress < self.starts_at:
             return 0 * recon.flatten(1).sum(1)  # nothing yet, but a term that has a gradient
         if self.variant == "a":

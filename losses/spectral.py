@@ -11,7 +11,6 @@ from torch import Tensor
 from losses.base import Context, ReconstructionLoss
 from losses.half_plane import hann_window, multiplicity, phase_error, radial_ramp
 from losses.phase_amplitude import PhaseAmplitude
-from losses.structural import check_shape
 
 
 class Spectral(ReconstructionLoss):
@@ -102,7 +101,7 @@ class Fourier(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         y, x = self._spectrum(recon), self._spectrum(target)
         # far below the rounding of an unnormalised transform, but not zero
         eps = torch.finfo(recon.dtype).eps

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import Function
 
-from losses.base import Context, ReconstructionLoss
+from losses.base import Context, ReconstructionLoss, full_products
 from losses.options import InvalidOption
 
 C1 = 0.01**2  # (K1 * data range)^2
@@ -46,7 +46,7 @@ class SSIM(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         moments = self.local_mean.moments(target - ORIGIN, recon - ORIGIN)
         similarity = moments.luminance() * moments.contrast_and_structure()
         return self.native_scale * (1 - similarity.flatten(1).mean(1))
@@ -118,7 +118,8 @@ class BandedProduct(Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         """Return the gradient of the images; the matrices are constants."""
         rows, columns = ctx.saved_tensors
-        return BandedProduct.apply(grads[0], rows.T, columns.T), None, None
+        with full_products():  # the loss's own call is over
+            return BandedProduct.apply(grads[0], rows.T, columns.T), None, None
 
 
 def _tiles(inputs: int, outputs: int) -> Iterator[tuple[int, int, slice]]:
@@ -155,15 +156,6 @@ def check_fit(height: int, width: int, window: int) -> None:
         raise InvalidOption(
             f"images of {height}x{width} are smaller than the window of {window} pixels; "
             f"set window={fitting}"
-        )
-
-
-def check_shape(loss: ReconstructionLoss, images: Tensor) -> None:
-    """Raise `InvalidOption` for images of another shape than the loss was built for."""
-    if images.shape[1:] != loss.image_shape:
-        raise InvalidOption(
-            f"{type(loss).__name__} was built for images {loss.image_shape} but got "
-            f"{tuple(images.shape[1:])}; build it with their image_shape"
         )
 
 

@@ -104,7 +104,7 @@ class VAEGAN(ReconstructionLoss):
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        self._check_shape(recon)
+        self.check_shape(recon)
         features = self.companion.features(torch.cat([recon, target])).flatten(1)
         ours, theirs = features.chunk(2)
         return (ours - theirs).square().sum(1) / 2
@@ -154,13 +154,6 @@ class VAEGAN(ReconstructionLoss):
         winning = torch.minimum(real_cost, fake_cost) < EQUILIBRIUM - self.margin
         losing = torch.maximum(real_cost, fake_cost) > EQUILIBRIUM + self.margin
         return ~winning | losing, ~losing | winning
-
-    def _check_shape(self, images: Tensor) -> None:
-        if images.shape[1:] != self.image_shape:
-            raise InvalidOption(
-                f"VAE-GAN was built for images {self.image_shape} but got "
-                f"{tuple(images.shape[1:])}; build it with their image_shape"
-            )
 
 
 def _check(gan_weight: float, margin: float | None, eps: float, width: int) -> None:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from losses.base import Context, ReconstructionLoss
+from losses.half_plane import multiplicity
 from losses.options import InvalidOption
-from losses.structural import check_shape
 
 
 class FixedSpectrum(ReconstructionLoss):
@@ -70,13 +70,13 @@ class FixedSpectrum(ReconstructionLoss):
         half_plane = (channels, height, width // 2 + 1)
         self.register_buffer("spectrum", torch.full(half_plane, float(init)))
         self.register_buffer("batches", torch.zeros((), dtype=torch.int64))
-        self.register_buffer("count", _conjugates(width), persistent=False)
+        self.register_buffer("count", multiplicity(width), persistent=False)
 
     def forward(
         self, recon: Tensor, target: Tensor, latent: Tensor, *, logits: Tensor | None = None
     ) -> Tensor:
         """Return the energy of each image, `(B,)`; images must have the shape built for."""
-        check_shape(self, recon)
+        self.check_shape(recon)
         error = torch.fft.rfft2(recon - target, norm="ortho")
         power = torch.view_as_real(error).square().sum(-1)
         variance = self.spectrum.to(power.dtype) + self.smallest
@@ -94,12 +94,3 @@ class FixedSpectrum(ReconstructionLoss):
         rate = (1 / self.batches).clamp(min=1 - self.decay)
         # In place: the graph holds the variance, which is a copy.
         self.spectrum.lerp_(power.mean(0).to(self.spectrum.dtype), rate)
-
-
-def _conjugates(width: int) -> Tensor:
-    """Return how many columns of the full plane each column of the half plane stands for."""
-    count = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
-    count[0] = 1
-    if width % 2 == 0:
-        count[-1] = 1
-    return count

@@ -1,7 +1,7 @@
 """Gaussians whose covariance is a circular convolution: everything per frequency.
 
-Spectra are the half planes `(..., H, W // 2 + 1)` of `rfft2`; `bins` says how many bins of the full
-plane each of their columns stands for. Images are transformed with norm "ortho", so that sums of
+Spectra are the half planes `(..., H, W // 2 + 1)` of `rfft2`; `bins` is the `multiplicity` of their
+columns. Images are transformed with norm "ortho", so that sums of
 squares are the same on both sides (Parseval), kernels without a norm, so that the transform of a
 convolution is the product of the transforms.
 """
@@ -11,15 +11,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-
-
-def plane_bins(width: int) -> Tensor:
-    """Return how often the full plane has each column of the half plane, float64."""
-    bins = torch.full((width // 2 + 1,), 2.0, dtype=torch.float64)
-    bins[0] = 1
-    if width % 2 == 0:
-        bins[-1] = 1
-    return bins
 
 
 def plane_sum(values: Tensor, bins: Tensor) -> Tensor:

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor, nn
 
 from models.options import InvalidOption
-from models.record import Record
 
 # Inside these bounds nothing changes. Above 20, exp(logvar) in the KL divergence heads for
 # float32's overflow and one image would make a whole run non-finite; below -30 the standard
 # deviation (3e-7) is already lost beside a mean of order one.
 LOGVAR_BOUNDS = (-30.0, 20.0)
+
+
+@dataclass(frozen=True)
+class Record:
+    """The tensors of one forward pass, float32 (float64 for a float64 model)."""
+
+    mu: Tensor  # (B, Z) mean of the posterior
+    logvar: Tensor  # (B, Z) log-variance of the posterior
+    latent: Tensor  # (B, Z) sample of the posterior
+    logits: Tensor  # (B, C, H, W) decoder output before the sigmoid
+    recon: Tensor  # (B, C, H, W) in [0, 1]
 
 
 class VAE(nn.Module):

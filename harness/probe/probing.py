@@ -54,7 +54,8 @@ def read_losses(texts: Iterable[str]) -> Losses:
 def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spec: None) -> Probed:
     """Hold every loss against the perturbed images.
 
-    A loss whose weights are missing is a row `unavailable`, one that breaks is a row `failed`.
+    A loss whose weights are missing is a row `unavailable`, one that refuses such images a row
+    `refused`, one that breaks a row `failed`.
 
     Args:
         losses: from `read_losses`.
@@ -62,7 +63,7 @@ def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spe
         tell: told each loss's spec before it is asked.
 
     Raises:
-        HarnessError: a loss refuses such images or options, or none is available.
+        HarnessError: no loss could be asked.
     """
     rows = []
     for spec, terms in losses.items():
@@ -75,6 +76,16 @@ def probe(losses: Losses, bench: Bench, tell: Callable[[str], None] = lambda spe
 
 
 def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, Any]]:
+    try:
+        return _asked(terms, bench)
+    except (HarnessError, ValueError) as error:  # written for the user: grey, too small, …
+        return [{"status": "refused", "cause": str(error).removeprefix(f"{spec}: ")}]
+    except Exception as error:
+        log.info("%s failed", spec, exc_info=True)
+        return [{"status": "failed", "cause": f"{type(error).__name__}: {error}"}]
+
+
+def _asked(terms: tuple[Term, ...], bench: Bench) -> list[dict[str, Any]]:
     missing = weights.missing(components.required_weights(terms, bench.targets.shape[1]))
     if missing:
         return [{"status": "unavailable", "cause": missing}]
@@ -86,14 +97,8 @@ def _rows(spec: str, terms: tuple[Term, ...], bench: Bench) -> list[dict[str, An
         generator=seeds.generator("probe", "loss", bench.dataset.spec),
         weights=weights.available(),
     )
-    try:
-        with threads(bench.targets, loss):
-            reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
-    except ValueError as error:
-        raise HarnessError(f"{spec}: {error}") from error
-    except Exception as error:
-        log.info("%s failed", spec, exc_info=True)
-        return [{"status": "failed", "cause": f"{type(error).__name__}: {error}"}]
+    with threads(bench.targets, loss):
+        reactions = measure.react(loss, bench.targets, bench.latent, bench.rungs)
     same = {"native_scale": float(loss.native_scale), "note": untrained(loss, terms)}
     return [same | row for row in _with_gaps(reactions, bench.rungs)]
 

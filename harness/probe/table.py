@@ -13,10 +13,10 @@ SCHEMA_VERSION = 1
 
 COLUMNS: dict[str, pa.DataType] = {
     "loss": pa.string(),  # canonical spec
-    "status": pa.string(),  # ok, left out (too few images reach the level), unavailable or failed
+    "status": pa.string(),  # ok, left out (few images reach it), unavailable, refused, failed
     "cause": pa.string(),  # one sentence, for every status but ok
     "note": pa.string(),  # what of the loss is untrained
-    "perturbation": pa.string(),  # null where the loss is unavailable or failed
+    "perturbation": pa.string(),  # null where the loss could not be asked
     "level": pa.float64(),  # MSE of [0, 1] values aimed at
     "mse": pa.float64(),  # MSE reached, mean over the images
     "strength": pa.float64(),  # mean over the images

@@ -11,6 +11,7 @@ from harness.probe.perturbations import NOISE, PERTURBATIONS
 _LABELS = {each.name: each.label for each in PERTURBATIONS}
 # Ratios that near to 1 are those of the MSE, or nearly so; under the last one a loss is blind.
 SAME, NEARLY, BLIND = 0.01, 0.1, 0.05
+NO_ANSWER = ("unavailable", "refused", "failed")
 
 
 def shown(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,7 +45,7 @@ def sentences(frame: pd.DataFrame) -> list[tuple[str, str]]:
     found = []
     for loss, rows in frame.groupby("loss", sort=False):
         first = rows.iloc[0]
-        if first["status"] in ("unavailable", "failed"):
+        if first["status"] in NO_ANSWER:
             found.append((str(loss), f"{first['status']}: {first['cause']}"))
             continue
         text = _sentence(ratios.loc[loss])

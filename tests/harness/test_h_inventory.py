@@ -128,14 +128,17 @@ def test_the_doctor_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
 def test_space_is_counted_by_kind(store: Store, tmp_path: Path) -> None:
     (store.root / "_models" / "a").write_bytes(b"0" * 10)
     (store.root / "_models" / "b").write_bytes(b"0" * 5)
+    (tmp_path / "_probe").mkdir()
+    (tmp_path / "_probe" / "photos64.parquet").write_bytes(b"123")
     found = {item.kind: item for item in cleaning.usage(tmp_path, ["g"])}
-    assert set(found) == {"rows", "models", "data"}
+    assert set(found) == {"rows", "models", "data", "probe"}
+    assert (found["probe"].grid, found["probe"].bytes) == ("all grids", 3)
     assert (found["models"].files, found["models"].bytes) == (2, 15)
     assert found["rows"].files == 5
     assert found["data"].files == 4
     assert cleaning.clean(list(found.values()), ("models", "data")) == 15 + found["data"].bytes
     assert set(store.rows()["status"]) == {"ok"}
-    assert {item.kind for item in cleaning.usage(tmp_path, ["g"])} == {"rows"}
+    assert {item.kind for item in cleaning.usage(tmp_path, ["g"])} == {"rows", "probe"}
     for kinds in (("rows",), ("modles",)):
         with pytest.raises(HarnessError, match=r"unknown kind"):
             cleaning.clean([], kinds)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from shell import DATA, DIGEST, make_cell, make_grid, make_row
 
-from harness import components, estimate, launch, plan, prepared, run, weights
+from harness import components, estimate, launch, plan, prepared, provenance, run, weights
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.plan import Checked, Progress
@@ -106,13 +106,33 @@ def test_a_loss_that_never_starts_is_refused(check: Any, monkeypatch: pytest.Mon
     assert check(make_cell(epochs=5)).missing is None
 
 
+def test_a_loss_is_built_once_for_all_cells_that_have_it(
+    splits: prepared.Splits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not by the protocol, but by its options and by the images: its network may be large."""
+    built: list[tuple[str, tuple[int, ...]]] = []
+    build = components.build_loss
+
+    def counted(terms: Any, shape: Any, latent: int, **rest: Any) -> Any:
+        built.append((components.loss_spec(terms), shape))
+        return build(terms, shape, latent, **rest)
+
+    monkeypatch.setattr(components, "build_loss", counted)
+    cells = [make_cell("l2", lr=k / 100) for k in range(1, 9)]
+    cells += [make_cell("l1", epochs=k) for k in (4, 5)] + [make_cell("2*l2")]
+    found = {cells[0].dataset.spec: splits}
+    ranges = [item.beta_range for item in plan.check(cells, found)]
+    assert built == [(spec, (1, 16, 16)) for spec in ("l2", "l1", "2*l2")]
+    assert len(set(ranges[:8])) == 1 and ranges[10] == tuple(2 * bound for bound in ranges[0] or ())
+
+
 def test_missing_weights_make_a_cell_unavailable(
     check: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HARNESS_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     found = check(make_cell(features="inception"))
-    assert found.missing is not None
+    assert found.missing is not None and found.beta_range is None
     assert "inception are not on this machine: harness prepare --weights inception" in found.missing
     path = tmp_path / "pt_inception-2015-12-05-6726825d.pth"
     path.write_bytes(b"")
@@ -132,12 +152,15 @@ def test_the_state_of_a_cell_follows_from_its_rows() -> None:
 
     empty = pd.DataFrame(columns=["cell", "created"])
     assert plan.progress(cell, empty).state == "missing"
+    present = provenance.evaluate_digest()
     trials = [make_row(cell, "tune", k) for k in range(3)]
     seeds = [make_row(cell, "final", k) for k in range(2)]
     assert state(*trials).state == "partial"
     assert state(*trials, *seeds).state == "done"
     assert state(*trials, *seeds, of=make_cell(seeds=3)).state == "partial"
     assert state(*trials, *seeds, of=make_cell(seeds=1)).state == "done"
+    # A seed too many is none of those that are asked for.
+    assert state(*trials, seeds[1], of=make_cell(seeds=1)).state == "partial"
     diverged = make_row(cell, "final", 1, status="diverged")
     assert state(*trials, seeds[0], diverged).state == "done"
     failed = state(*trials, seeds[0], make_row(cell, "final", 1, status="failed", cause="why"))
@@ -147,6 +170,13 @@ def test_the_state_of_a_cell_follows_from_its_rows() -> None:
     both = state(make_row(cell, "final", 0, source_digest="2", data_hash="2"))
     rescore = state(*trials, make_row(cell, "final", 0, evaluate_digest="old"))
     assert rescore.state == "stale" and "harness evaluate" in str(rescore.stale)
+    half = (make_row(cell, "final", k, evaluate_digest=d) for k, d in ((0, "old"), (1, present)))
+    assert state(*trials, *half).state == "stale"  # evaluate was stopped between two seeds
+    unscored = state(make_row(cell, "tune", 0, evaluate_digest="old"))
+    assert unscored.stale == "the source that scores it changed since"
+    scored = (make_row(cell, "final", k, evaluate_digest=present) for k in range(2))
+    old = (make_row(cell, "tune", k, evaluate_digest="old") for k in range(3))
+    assert state(*old, *scored).state == "done"
     assert both.stale == "the source that trains it and its data changed since"
     assert state(make_row(make_cell("l1"), "tune", 0)).state == "missing"
 
@@ -280,6 +310,17 @@ def test_stale_or_failed_cells_are_not_adopted(
     assert len(engine) == 1
 
 
+def test_trying_failed_cells_again_also_adopts_what_is_missing(
+    tmp_path: Path, check: Any, engine: list[str]
+) -> None:
+    first = ready(tmp_path, check, "first", make_cell())
+    store_rows(first.store, first.cells[0])
+    second = ready(tmp_path, check, "second", make_cell(), "failed")
+    options = run.Options(tmp_path, rerun="failed")
+    assert len(run.execute(second, options, lambda name, event: None)) == 5
+    assert engine == []
+
+
 def test_a_grid_of_another_schema_is_passed_over(
     tmp_path: Path, check: Any, engine: list[str]
 ) -> None:
@@ -304,6 +345,25 @@ def test_a_rerun_sets_aside_what_it_replaces_and_no_more(
     rows = run.execute(todo, run.Options(tmp_path, rerun=rerun), lambda name, event: None)
     assert engine == [make_cell().id]
     assert len(rows) == left
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_a_cell_runs_once_its_weights_have_come(
+    tmp_path: Path, check: Any, engine: list[str], elsewhere: bool
+) -> None:
+    """Or is taken from a grid that had them."""
+    grid, options = make_grid(["l2"]), run.Options(tmp_path, device="cpu")
+    [cell] = grid.cells()
+    store, told = Store(tmp_path / "g"), []
+    store.prepare()
+    state = {"source_digest": check(cell).source_digest, "data_hash": check(cell).data_hash}
+    store.write(make_row(cell, "tune", 0, status="unavailable", cause="no weights", **state))
+    if elsewhere:
+        store_rows(ready(tmp_path, check, "first", cell).store, check(cell))
+    todo = run.prepare(grid, options)
+    rows = run.execute(todo, options, lambda name, event: told.append(event["event"]))
+    assert (engine, told) == (([], ["adopted"]) if elsewhere else ([cell.id], []))
+    assert len(rows) == (6 if elsewhere else 1)
 
 
 def test_an_unavailable_cell_is_a_row_not_a_run(

@@ -25,6 +25,8 @@ def test_every_preset_is_a_valid_protocol(preset: presets.Preset) -> None:
     assert make_schedule(protocol.schedule, protocol.epochs)(0.0, protocol.epochs) > 0
     check_optimizer(protocol.optimizer)
     assert preset.source and preset.differs
+    # Defaults of the protocol may change; a published setting does not.
+    assert {"epochs", "lr", "batch", "latent"} <= preset.keys.keys()
 
 
 def test_inner_layers_win_over_outer_ones_and_keys_over_presets() -> None:

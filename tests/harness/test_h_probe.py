@@ -240,6 +240,19 @@ def test_missing_weights_are_a_row(bench: Bench, no_weights: None) -> None:
         probing.probe(probing.read_losses(["squeeze"]), bench)
 
 
+def test_a_loss_that_refuses_the_images_is_a_row(harness: Any) -> None:
+    """Grey ones, or such small ones; the others are asked."""
+    given = ["--dataset", "digits8", "--images", "2"]
+    code, out, err = harness("l2", "ssim", "l1", *given, "--json")
+    found = {each["loss"]: each for each in json.loads(out)["losses"]}
+    assert (code, err) == (0, "")
+    assert [each["status"] for each in found.values()] == ["ok", "refused", "ok"]
+    assert found["ssim"]["sentence"].startswith("refused: ") and not found["ssim"]["ratios"]
+    assert "ssim" not in found["ssim"]["sentence"].split(": ")[1]
+    code, _, err = harness("ssim", *given)
+    assert code == 2 and err.startswith("error: nothing to show: ssim: ")
+
+
 def test_a_loss_that_breaks_is_a_row(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     from losses.pointwise import L1
 
@@ -323,7 +336,7 @@ def test_the_command_writes_rows_and_a_figure(harness: Any, tmp_path: Path) -> N
         (["fll"], "unknown loss 'fll' (did you mean 'ffl'?)"),
         (["l2", "--images", "0"], "--images is 0; give a positive number such as 16"),
         (["l2", "--dataset", "foto"], "unknown dataset 'foto'"),
-        (["ssim", "--dataset", "digits8"], "ssim: "),
+        (["ssim", "--dataset", "digits8"], "nothing to show: ssim: "),
         (["l2[x=1]"], "unknown option 'x' of loss 'l2'"),
         (["l2", "--dataset", "digits16", "--images", "2", "--out", "file"], "cannot write to file"),
     ],

@@ -19,8 +19,9 @@ import pytest
 from shell import make_cell, make_row
 
 from harness.errors import Interrupted, StoreError
+from harness.files import write_atomically
 from harness.plan import progress
-from harness.store import Store, newest, write_atomically
+from harness.store import Store, newest
 
 CELL = make_cell()
 

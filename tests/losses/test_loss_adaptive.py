@@ -10,10 +10,10 @@ from scipy.fft import dctn
 from scipy.integrate import quad
 
 import losses
+from losses.coefficients import CDF97, analysis_matrix, deepest
 from losses.colour import volume_preserving_yuv
 from losses.options import InvalidOption
 from losses.robust_density import log_partition, partition_table, rho
-from losses.wavelets import CDF97, analysis_matrix, deepest
 
 TABLE = torch.tensor(partition_table())
 FIXED = {"alpha_lo": 2.0, "alpha_hi": 2.0, "scale_lo": 0.1, "scale_init": 0.1}

@@ -9,10 +9,11 @@ from scipy.stats import multivariate_normal
 
 import losses
 from losses import kernels, wiener
+from losses.half_plane import multiplicity
 
 SHAPE = (2, 5, 6)
 LATENT = 4
-BINS = {width: wiener.plane_bins(width) for width in (5, 6, 64)}
+BINS = {width: multiplicity(width) for width in (5, 6, 64)}
 EXACT = [
     {"likelihood": "inverse-eps", "epsilon": 0.5},
     {"likelihood": "inverse-eps", "epsilon": 0.001},

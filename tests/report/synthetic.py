@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from harness.files import write_atomically
 from harness.metrics import METRICS
-from harness.store import Store, write_atomically
+from harness.store import Store
 
 PROTOCOL: dict[str, Any] = {
     "epochs": 12,
