@@ -37,8 +37,6 @@ def _value(spec: str) -> Callable[[Tensor, Tensor], Tensor] | None:
         return _multiscale
     if spec in NETS:
         return _lpips(NETS[spec])
-    if spec == "dists":
-        return None  # piq's downloads its network when it is built
     return None
 
 

@@ -1,6 +1,5 @@
 """Runs one cell: tune β, train the final models, store every row. Knows no engine."""
 
-import json
 import logging
 import traceback
 from collections.abc import Callable
@@ -12,18 +11,15 @@ from typing import Any
 import pandas as pd
 import torch
 
-from harness import components, prepared, provenance, tune, weights
+from harness import columns, prepared, provenance, tune
 from harness import device as devices
 from harness.attempt import Attempt, Context, Tell
-from harness.errors import HarnessError, Interrupted, StoreError
+from harness.errors import Interrupted, StoreError
 from harness.grid import Cell
 from harness.schema import RETRIED
 from harness.store import Store, newest
 
 log = logging.getLogger(__name__)
-
-# Errors of components that miss a file: the cell is `unavailable`, not `failed`.
-_MISSING = ("MissingWeights", "MissingFeatureWeights")
 
 
 @dataclass(frozen=True)
@@ -62,23 +58,6 @@ def run_cell(
     """
     with Store(assignment.results).claim(assignment.cell.id, stop):
         CellRun(assignment, tell, stop).run()
-
-
-def describe(cell: Cell) -> dict[str, Any]:
-    """Return the columns that say which cell a row belongs to."""
-    return {
-        "cell": cell.id,
-        "dataset": cell.dataset.spec,
-        "model": cell.model.spec,
-        "loss": cell.loss_spec,
-        "dataset_options": json.dumps(cell.dataset.options),
-        "model_options": json.dumps(cell.model.options),
-        "loss_options": json.dumps([term.record() for term in cell.loss]),
-        "protocol": cell.protocol.model_dump_json(exclude={"seeds"}),
-        "objective": cell.protocol.objective,
-        "latent": cell.protocol.latent,
-        "precision": cell.protocol.precision,
-    }
 
 
 class CellRun:
@@ -210,13 +189,12 @@ class CellRun:
         except Exception as error:
             log.error("%s %d failed:\n%s", stage, number, traceback.format_exc())
             axis = "trial" if stage == "tune" else "seed"
-            cause = str(error) if _unavailable(error) else f"{type(error).__name__}: {error}"
-            known = row or {"stage": stage, axis: number}
-            self._write(known | {"status": _status(error), "cause": cause[:1000]})
-            raise CellFailed(cause) from error
+            found = columns.failure(error)
+            self._write((row or {"stage": stage, axis: number}) | found)
+            raise CellFailed(found["cause"]) from error
 
     def _write(self, row: dict[str, Any]) -> None:
-        full = describe(self.cell) | self._facts | row
+        full = columns.describe(self.cell) | self._facts | row
         self.store.write(full)
         names = ("stage", "trial", "seed", "beta", "beta_flag", "status", "cause", "psnr", "ssim")
         shown = {name: full.get(name) for name in (*names, str(self.protocol.objective))}
@@ -226,35 +204,10 @@ class CellRun:
     @cached_property
     def _facts(self) -> dict[str, Any]:
         channels = self.context.splits.image_shape[0]
-        try:
-            required = components.required_weights(self.cell.loss, channels)
-        except HarnessError:  # a plugin is gone or changed: the row says so
-            required = ()
-        needed = {self.protocol.features, *required}
-        used = {name: path for name, path in self.assignment.weights.items() if name in needed}
+        given = self.assignment.weights
         return {
             "device": self.assignment.device,
-            "device_name": devices.label(self.context.device),
-            "threads": torch.get_num_threads(),
             "source_digest": self.state[0],
             "data_hash": self.state[1],
-            "evaluate_digest": provenance.evaluate_digest(),
-            "weights": json.dumps({name: weights.sha256(path) for name, path in used.items()}),
-            **provenance.versions(),
+            **columns.surroundings(self.cell, channels, self.context.device, given),
         }
-
-
-def _unavailable(error: Exception) -> bool:
-    return type(error).__name__ in _MISSING
-
-
-def _status(error: Exception) -> str:
-    if _unavailable(error):
-        return "unavailable"
-    # Where a CPU has no more memory, torch raises a plain RuntimeError: its text must do.
-    texts = ("out of memory", "can't allocate memory")
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or any(
-        text in str(error) for text in texts
-    ):
-        return "out_of_memory"
-    return "failed"

@@ -63,7 +63,6 @@ class Cell(BaseModel):
             "resolved": self.model_dump(mode="json"),
         }
 
-
     @classmethod
     def described(cls, entry: dict[str, Any]) -> Self:
         """Return the cell of a stored entry; see `describe`.

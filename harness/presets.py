@@ -24,7 +24,7 @@ class Preset:
 _PRESETS = (
     Preset(
         "bredell",
-        "Bredell et al. 2023, sec. 4.1, CelebA at 64x64",
+        "Bredell et al. 2023, sec. 4.2, CelebA at 64x64",
         {"epochs": 100, "lr": 1e-4, "batch": 64, "latent": 256},
         "neither batch size nor β is published: 64 is ours, and β is tuned",
     ),

@@ -12,10 +12,10 @@ import pandas as pd
 
 from harness import plan, prepared
 from harness.adoption import adopt
-from harness.errors import HarnessError, Interrupted, StoreError
+from harness.description import description
+from harness.errors import HarnessError, Interrupted
 from harness.files import sweep
 from harness.grid import Cell, Grid, select
-from harness.settled import request
 from harness.store import Store, now
 
 log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
     with todo.store.lock(), _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
         todo.store.tidy()
         _keep_data(todo, options)
-        todo.store.write_grid(_description(todo, options))
+        todo.store.write_grid(description(todo, options))
         chosen = _adopt(todo, options, told)
         for item in chosen:
             if options.rerun == "all" or todo.progress[item.cell.id].state == "stale":
@@ -195,50 +195,6 @@ def _slots(options: Options, cells: int) -> tuple[list[str], int]:
     return ["cpu"] * jobs, max(1, cores // jobs)
 
 
-def _description(todo: Todo, options: Options) -> dict[str, Any]:
-    """Describe the whole grid, also the cells that `--only` left out."""
-    checked = {item.cell.id: item for item in todo.cells}
-    requested = todo.grid.cells()
-    cells = []
-    for cell in requested:
-        entry = cell.describe()
-        known = checked.get(cell.id)
-        if known and known.beta_range:
-            entry["protocol"]["beta_range"] = list(known.beta_range)
-        cells.append(entry)
-    if options.joins:
-        cells = [*_named_before(todo.store, cells), *cells]
-    return {
-        "name": todo.grid.name,
-        "title": todo.grid.title,
-        "command": options.command,
-        "results": str(options.results),
-        "created": now(),
-        "request": request(todo.grid),
-        "requested": [cell.id for cell in requested],
-        "cells": cells,
-    }
-
-
-def _named_before(store: Store, cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return stored cells of the same data, model and protocol: one more loss to compare with."""
-    try:
-        stored = store.grid()["cells"]
-    except StoreError:  # the first run of this grid
-        return []
-    settings = [_setting(entry) for entry in cells]
-    # The same loss under another id is one whose source has changed, such as a plugin at work.
-    named = [(entry["loss"], _setting(entry)) for entry in cells]
-    others = [entry for entry in stored if (entry["loss"], _setting(entry)) not in named]
-    return [entry for entry in others if _setting(entry) in settings]
-
-
-def _setting(entry: dict[str, Any]) -> list[Any]:
-    free = ("seeds", "beta_range")
-    protocol = {key: value for key, value in entry["protocol"].items() if key not in free}
-    return [entry["dataset"], entry["model"], protocol]
-
-
 def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:
     """Take over what other grids in the results folder trained, and return what is left."""
     if options.rerun == "all":
@@ -253,7 +209,7 @@ def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:
 
 
 def _store_unavailable(store: Store, cells: list[plan.Checked], tell: Tell) -> None:
-    from harness.cell import describe
+    from harness.columns import describe
 
     for item in cells:
         protocol = item.cell.protocol

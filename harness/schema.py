@@ -1,5 +1,6 @@
 """The columns of a result row: one fixed wide schema, nulls where a value is absent."""
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -92,6 +93,7 @@ def columns() -> dict[str, pa.DataType]:
     return {**_IDENTITY, **_EFFORT, **_metric_columns(), **_CURVES, **_PROVENANCE}
 
 
+@functools.cache
 def arrow_schema() -> pa.Schema:
     """Return the schema of a row file; the version also stands in the file's metadata."""
     return pa.schema(

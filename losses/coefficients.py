@@ -1,4 +1,4 @@
-"""Ways of writing an image as C*H*W coefficients that preserve volume, or say how they change it."""
+"""Ways of writing an image as C*H*W coefficients, with the logarithm of the change of volume."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class CDF97(nn.Module):
 
     Each level splits both axes into low and high passes, sqrt(2) and 1 in gain, and the next one
     splits what is low in both. Images continue by reflection that does not repeat the edge.
-    `log_volume` is the logarithm of the map's determinant for one channel, 0 for even sizes.
+    `log_volume` is the logarithm of the map's determinant for one channel, 0 where sides are
+    even at every level.
     There are at most `deepest(height, width)` levels.
     """
 

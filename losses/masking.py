@@ -11,7 +11,6 @@ from torch import Tensor
 from losses.base import Context, MissingContext, ReconstructionLoss
 from losses.blocks8 import check_sides, move_grid
 from losses.colour import YCBCR, YCBCR_OFFSET, check_channels, mix_channels
-from losses.options import InvalidOption
 from losses.watson_parameters import Initial, Parameters, initial, tuned_by_czolbe
 
 EPS = 1e-10

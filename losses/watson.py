@@ -98,8 +98,8 @@ class WatsonDCT(BlockMasking):
     channels and sides that are multiples of 8, `MissingWeights` or `WrongWeights` for `tuned`.
     """
 
-    # On photographs of 32x32x3 2,400 steps spend 65 nats at 0.3; below 0.01 the posterior is lost in
-    # the noise of a p-norm that its worst block rules.
+    # On photographs of 32x32x3 2,400 steps spend 65 nats at 0.3; below 0.01 the posterior is lost
+    # in the noise of a p-norm that its worst block rules.
     beta_range = (0.1, 3.0)
     beta_factors = MappingProxyType(
         {(False, False): 1.0, (True, False): 0.65, (False, True): 10.0, (True, True): 175.0}

@@ -140,7 +140,8 @@ def _end(console: "Console", summary: "Summary", json: bool) -> NoReturn:
 def _execute(console: "Console", todo: "Todo", options: "Options") -> "Summary":
     from harness import launch
     from harness.run import execute
-    from harness.terminal.progress import Bars, Lines, make_board
+    from harness.terminal.board import make_board
+    from harness.terminal.progress import Bars, Lines
 
     board = make_board(todo.chosen, todo.progress, todo.rows, anew=options.rerun == "all")
     view = Bars if console.is_terminal and not launch.in_ci() else Lines

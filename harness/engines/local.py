@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from harness.cell import Assignment, CellFailed, describe, run_cell
+from harness.cell import Assignment, CellFailed, run_cell
+from harness.columns import describe
 from harness.engines.forkserver import warm_up
 from harness.errors import Interrupted, StoreError
 from harness.store import Store

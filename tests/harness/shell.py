@@ -3,7 +3,7 @@
 from typing import Any
 
 from harness import grid
-from harness.cell import describe
+from harness.columns import describe
 from harness.grid import Cell
 
 SMALL = {"epochs": 4, "batch": 16, "latent": 4, "trials": 3, "seeds": 2, "limit": 64}

@@ -359,7 +359,8 @@ def test_a_cell_runs_once_its_weights_have_come(
     state = {"source_digest": check(cell).source_digest, "data_hash": check(cell).data_hash}
     store.write(make_row(cell, "tune", 0, status="unavailable", cause="no weights", **state))
     if elsewhere:
-        store_rows(ready(tmp_path, check, "first", cell).store, check(cell))
+        first = ready(tmp_path, check, "first", cell).store
+        store_places(first, check(cell), *TUNED, ("final", 0), ("final", 1))
     todo = run.prepare(grid, options)
     rows = run.execute(todo, options, lambda name, event: told.append(event["event"]))
     assert (engine, told) == (([], ["adopted"]) if elsewhere else ([cell.id], []))

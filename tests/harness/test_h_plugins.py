@@ -14,7 +14,8 @@ import torch
 
 import losses
 from harness import __main__, components, grid, inventory, listing, plan, plugins, provenance
-from harness.cell import CellFailed, describe, run_cell
+from harness.cell import CellFailed, run_cell
+from harness.columns import describe
 from harness.errors import HarnessError
 from harness.grid import Cell
 from harness.settled import request

@@ -5,10 +5,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from shell import make_grid, make_row
 
-from harness import grid, prepared, run
+import losses
+from harness import grid, prepared, provenance, run
+from harness.description import description
 from harness.settled import close, settled
 from harness.store import Store
 
@@ -21,7 +24,7 @@ def options(tmp_path: Path) -> run.Options:
     options = run.Options(tmp_path, device="cpu")
     todo = run.prepare(GRID, options)
     todo.store.prepare()
-    todo.store.write_grid(run._description(todo, options))
+    todo.store.write_grid(description(todo, options))
     for item in todo.cells:
         state = {"source_digest": item.source_digest, "data_hash": item.data_hash}
         for stage, count in (("tune", 3), ("final", 2)):
@@ -58,6 +61,43 @@ def test_any_difference_is_left_to_the_usual_way(
     assert settled(GRID, options) is not None
     Store(options.results / "g").files()[0].unlink()
     assert settled(GRID, options) is None
+
+
+@pytest.mark.parametrize("stage", ["tune", "final"])
+def test_damage_is_left_to_the_usual_way(options: run.Options, stage: str) -> None:
+    """A bit of a row, a row that another took the place of, the description of the grid."""
+    store = Store(options.results / "g")
+    path = next(each for each in store.files() if f".{stage}00" in each.name)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"digits16", b"digits61"))
+    assert settled(GRID, options) is None
+    path.write_bytes(whole)
+    assert settled(GRID, options) is not None
+    [cell] = [cell for cell in GRID.cells() if path.name.startswith(cell.id)]
+    state = pd.read_parquet(path).iloc[0][["source_digest", "data_hash"]].to_dict()
+    store.write(make_row(cell, stage, 7, **state))  # one too many is no substitute
+    path.unlink()
+    assert settled(GRID, options) is None
+
+
+def test_what_was_described_is_gone(options: run.Options, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A component, its source, a key of the protocol, or the description itself."""
+    described = options.results / "g" / "_grid.json"
+    with monkeypatch.context() as patch:
+        patch.delitem(losses.REGISTRY, "l1")
+        assert settled(GRID, options) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "source_digest", lambda cell: "another")
+        assert settled(GRID, options) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance, "evaluate_digest", lambda: "another")
+        assert settled(GRID, options) is not None  # rows made up without this digest
+    text = described.read_text()
+    for other in (text.replace('"trials"', '"tries"'), text[:-20], ""):
+        described.write_text(other)
+        assert settled(GRID, options) is None
+    described.write_text(text)
+    assert settled(GRID, options) is not None
 
 
 def test_closing_makes_the_grid_the_newest(options: run.Options) -> None:

@@ -16,7 +16,8 @@ from harness.run import Todo
 from harness.schema import arrow_schema
 from harness.store import Store
 from harness.terminal import screens, wording
-from harness.terminal.progress import Bars, Board, Lines, make_board
+from harness.terminal.board import Board, make_board
+from harness.terminal.progress import Bars, Lines
 
 NO_ROWS = arrow_schema().empty_table().to_pandas()
 

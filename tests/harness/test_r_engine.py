@@ -238,7 +238,9 @@ def test_a_cell_without_its_weights_is_a_row_and_starts_no_process(
     rows = execute(found, tmp_path, lambda cell, event: told.append((cell, event["event"])))
     row = row_of(rows, "l1")
     assert (row["stage"], row["trial"], row["status"]) == ("tune", 0, "unavailable")
-    assert "squeezenet are not on this machine: harness prepare --weights squeezenet" in row["cause"]
+    assert (
+        "squeezenet are not on this machine: harness prepare --weights squeezenet" in row["cause"]
+    )
     assert row["objective"] == "fsd_gen" and row_of(rows, "l2")["status"] == "ok"
     assert all("-l2-" in cell for cell, kind in told if kind in ("began", "start"))
     assert [kind for cell, kind in told if "-l1-" in cell] == ["stored", "ended"]

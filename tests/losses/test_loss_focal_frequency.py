@@ -119,6 +119,14 @@ def test_batch_options_couple_and_permute(options):
     assert torch.allclose(loss(y[order], x[order], LATENT), together[order], rtol=1e-5)
 
 
+def test_large_exponents_stay_in_the_range_of_float32():
+    x, y = photographs(dtype=torch.float64)
+    for factor in (1e-5, 1.0, 1e5):
+        wanted = energy(factor * x, factor * y, alpha=16.0)
+        found = energy((factor * x).float(), (factor * y).float(), alpha=16.0)
+        assert torch.allclose(found.double(), wanted, rtol=1e-4)
+
+
 def test_the_averaged_spectrum_gives_every_image_the_batch_value():
     x, y = photographs()
     assert energy(x, y, ave_spectrum=True).unique().numel() == 1

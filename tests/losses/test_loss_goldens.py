@@ -129,9 +129,12 @@ def test_sigma_is_a_normalised_gaussian_at_the_root_mean_square(shared):
 
 
 def test_sigma_floor_is_the_sheets_soft_clip():
-    log_sigma = torch.tensor([-9.0, -6.0, -3.0, 0.0], dtype=torch.float64)
+    log_sigma = torch.tensor([-9.0, -6.0, -3.0, -0.1], dtype=torch.float64)
     clipped = -6 + torch.nn.functional.softplus(log_sigma + 6)
-    assert torch.allclose(clipped.exp(), log_sigma.exp() + math.exp(-6))
+    x = torch.zeros(4, 1, 2, 2, dtype=torch.float64)
+    y = log_sigma.exp().view(4, 1, 1, 1).expand_as(x)  # the root mean square of each image
+    expected = -norm.logpdf(y.flatten(1).numpy(), scale=clipped.exp().numpy()[:, None]).sum(1)
+    assert energies("sigma", x, y).tolist() == pytest.approx(expected.tolist(), rel=1e-12)
 
 
 def test_the_floor_costs_little_at_usual_errors():

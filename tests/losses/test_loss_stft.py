@@ -272,6 +272,12 @@ def test_small_images_need_a_small_ssim_window_unless_the_base_is_another():
     assert energy(x, y, window=4, base="l2").isfinite().all()
 
 
+@pytest.mark.parametrize(("base", "scale"), [("ssim", 768), ("l1", 1), ("none", 1)])
+def test_the_native_scale_is_the_pixel_losss_whose_weight_in_the_paper_is_1(base, scale):
+    assert losses.build("stft", image_shape=(3, 16, 16), base=base).native_scale == scale
+    assert losses.build("dft", image_shape=(3, 16, 16)).native_scale == 768
+
+
 @pytest.mark.parametrize("base", ["ssim", "l2", "ce"])
 def test_the_base_brings_its_range_of_beta(base):
     shape = {"image_shape": (3, 16, 16)}

@@ -24,6 +24,18 @@ def test_float64_in_is_float64_out():
     assert ours.mean().item() == pytest.approx(0.8045859, abs=5e-8)
 
 
+@pytest.mark.parametrize("shape", [(3, 40, 50), (1, 11, 30)])
+def test_it_equals_the_packages(shape):
+    pytorch_msssim, piq = (pytest.importorskip(name) for name in ("pytorch_msssim", "piq"))
+    x, noise = torch.rand(2, 2, *shape, generator=torch.Generator().manual_seed(0)).double()
+    y = x.lerp(noise, 0.3)
+    loss = losses.build("ssim", image_shape=shape)
+    ours = 1 - loss(y, x, LATENT) / loss.native_scale
+    theirs = pytorch_msssim.ssim(y, x, data_range=1, size_average=False)
+    assert torch.allclose(ours, theirs, rtol=2e-6)  # their window is float32
+    assert torch.allclose(ours, piq.ssim(y, x, data_range=1.0, reduction="none"), rtol=2e-6)
+
+
 @pytest.mark.parametrize("shape", [(150, 64), (74, 139), (65, 200)])
 def test_tiles_give_the_product_and_its_gradient(shape):
     local_mean = LocalMean(*shape, window=11, sigma=1.5)
