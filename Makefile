@@ -14,7 +14,7 @@ smoke: $(READY)
 	$(BIN)/harness report --grid smoke
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered $(ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .

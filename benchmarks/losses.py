@@ -144,7 +144,7 @@ def _step(spec: str, count: int, shape: tuple[int, ...]) -> Callable[[], None]:
     trainer = Trainer(job, model, _loss(spec, shape), images)
     noise = {name: generator(name) for name in ("posterior", "prior")}
     (batch,) = trainer.batches.shuffled(generator("order"))
-    return lambda: trainer._iterate(batch, noise)
+    return lambda: trainer.steps.step(batch, noise, 0.0)
 
 
 def _in_turn(

@@ -1,4 +1,4 @@
-"""The columns of a row beside its measurements: which cell it is of, where it ran, why it failed."""
+"""The columns of a row beside its measurements: which cell, where it ran, why it failed."""
 
 import json
 from pathlib import Path

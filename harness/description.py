@@ -1,4 +1,4 @@
-"""What a results folder says of its grid, in `_grid.json`: every cell asked for, and the command."""
+"""What a results folder says of its grid, in `_grid.json`: every cell, and the command."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -8,29 +8,20 @@ first used. Both become rows of the table of losses, so that everything else fin
 
 import functools
 import hashlib
-import importlib
 import importlib.util
-import logging
-import re
-import sys
-import traceback
 from collections.abc import Iterable
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 import losses
+from harness import plugin_files
 from harness.errors import HarnessError
-
-log = logging.getLogger(__name__)
 
 GROUP = "harness.losses"
 FAMILY = "plugin"
-_NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 class Plugin(BaseModel):
@@ -72,15 +63,15 @@ def load(file: str | Path, expected: str | None = None) -> list[str]:
             is taken or cannot be written in a spec.
     """
     path = Path(file).expanduser().resolve()
-    source = _read(path)
+    source = plugin_files.read(path)
     plugin = Plugin(path=str(path), sha256=hashlib.sha256(source).hexdigest())
     if expected not in (None, plugin.sha256):
         raise _changed(path.name)
     known = [name for name, each in _registered.items() if each == plugin]
     if known:
         return known
-    module = _execute(path, source, plugin.sha256)
-    classes = {_name(path, each): each for each in _defined(module)}
+    module = plugin_files.execute(path, source, plugin.sha256)
+    classes = plugin_files.losses_of(path, module)
     if not classes:
         raise HarnessError(
             f"{path.name} defines no loss: write a subclass of losses.base.ReconstructionLoss; see "
@@ -132,7 +123,7 @@ def activate(name: str) -> None:
         found = point.load()
     except Exception as error:
         raise HarnessError(f"cannot import {place}: {type(error).__name__}: {error}") from error
-    if not _is_loss(found):
+    if not plugin_files.is_loss(found):
         raise HarnessError(f"{place} is no subclass of losses.base.ReconstructionLoss")
     plugin = Plugin(path=None, sha256=_installed_digest(point))
     _register(name, found, found.__module__, _distribution(point), plugin)
@@ -145,74 +136,17 @@ def present_digest(name: str, plugin: Plugin) -> str:
         HarnessError: the file or the package is gone.
     """
     if plugin.path is not None:
-        return hashlib.sha256(_read(Path(plugin.path))).hexdigest()
+        return hashlib.sha256(plugin_files.read(Path(plugin.path))).hexdigest()
     point = _entry_points().get(name)
     if point is None:
         raise HarnessError(f"no installed package brings the loss {name!r} any more")
     return _installed_digest(point)
 
 
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise HarnessError(f"cannot read the plugin file {path}: {error.strerror}") from None
-
-
 def _changed(what: str) -> HarnessError:
     return HarnessError(
         f"{what} changed since this cell was made: give the same command again to run it as it is"
     )
-
-
-def _execute(path: Path, source: bytes, digest: str) -> ModuleType:
-    """Run exactly the bytes that were digested: no cached bytecode, nothing on the import path."""
-    name = f"plugin_{re.sub(r'[^A-Za-z0-9]', '_', path.stem)}_{digest[:12]}"
-    module = ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module  # dataclasses and type hints look it up
-    try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        del sys.modules[name]
-        log.info("%s", traceback.format_exc())
-        text = " ".join(str(getattr(error, "msg", error)).split())
-        line = _line(error, str(path))
-        raise HarnessError(
-            f"cannot import {path.name}: {type(error).__name__}: {text}{line}"
-        ) from error
-    return module
-
-
-def _line(error: BaseException, file: str) -> str:
-    if isinstance(error, SyntaxError) and error.filename == file:
-        return f" (line {error.lineno})"
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
-    return f" (line {frames[-1].lineno})" if frames else ""
-
-
-def _defined(module: ModuleType) -> list[type]:
-    return [
-        each
-        for name, each in vars(module).items()
-        if _is_loss(each) and each.__module__ == module.__name__ and not name.startswith("_")
-    ]
-
-
-def _is_loss(found: Any) -> bool:
-    from losses.base import ReconstructionLoss  # torch: only where there is a plugin
-
-    return isinstance(found, type) and issubclass(found, ReconstructionLoss)
-
-
-def _name(path: Path, kind: type) -> str:
-    name = vars(kind).get("name", _WORDS.sub("-", kind.__name__).replace("_", "-").lower())
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise HarnessError(
-            f"{path.name}: the name {name!r} of the class {kind.__name__} cannot stand in a spec: "
-            "write lower-case letters, digits and dashes, and begin with a letter"
-        )
-    return name
 
 
 def _check_free(name: str, path: Path) -> None:

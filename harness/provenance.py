@@ -21,6 +21,7 @@ _TRAINING = (
     "protocol",
     "schedule",
     "seeds",
+    "steps",
     "train",
     "tune",
     "metrics/latent",
@@ -98,6 +99,12 @@ def _closure(modules: Iterable[str]) -> list[Path]:
 
 @functools.cache
 def _imports(path: Path, package: str) -> list[str]:
-    tree = ast.parse(path.read_text())
-    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    return [name for name in names if name and name.startswith(f"{package}.")]
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [each.name for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module == package:
+            names += [f"{package}.{each.name}" for each in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+    return [name for name in names if name.startswith(f"{package}.")]

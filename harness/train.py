@@ -1,4 +1,4 @@
-"""The training loop, one for all losses: mean(loss) + β · mean(KL), and the loss's hooks."""
+"""The training loop, one for all losses: epochs, divergence, checkpoints, snapshots."""
 
 import math
 import statistics
@@ -11,15 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import device as devices
 from harness.batches import Batches
 from harness.checkpoint import Checkpoint
 from harness.errors import Interrupted
-from harness.metrics.latent import kl_divergence
 from harness.protocol import Protocol
-from harness.schedule import make_optimizer, make_schedule
 from harness.seeds import generator
 from harness.snapshots import Snapshots
+from harness.steps import Done, Steps
 
 # An objective this many times larger than at the start (or than one unit per value) has exploded.
 EXPLODED = 1e4
@@ -82,27 +80,12 @@ class Trainer:
         self.batches = Batches(images, job.protocol.batch, job.device, resident)
         self.result = Trained()
         self._values = math.prod(images.shape[1:])
-        self._make_optimizers()
+        self.steps = Steps(job, self.model, self.loss)
         self._step = 0  # within the epoch
         self._sums = torch.zeros(2, dtype=torch.float64, device=job.device)
         # Both stay on the device and are read at the epoch's end, so that no step waits for it.
         self._first_bad = torch.full((), -1, dtype=torch.int64, device=job.device)
         self._scale = torch.full((), math.nan, dtype=torch.float32, device=job.device)
-
-    def _make_optimizers(self) -> None:
-        protocol, loss = self.job.protocol, self.loss
-        loss.requires_grad_(False)  # but for the two kinds below: a backbone is not trained
-        groups = [{"params": list(self.model.parameters())}, *loss.main_groups()]
-        self._learned = [p for group in groups[1:] for p in group["params"]]
-        for parameter in self._learned:
-            parameter.requires_grad_(True)
-        self.optimizer = make_optimizer(protocol.optimizer, groups, protocol.lr)
-        self.schedule = make_schedule(protocol.schedule, protocol.epochs)
-        own = loss.companion_groups()
-        self._companion = [p for group in own for p in group["params"]]
-        self.companion_optimizer = (
-            make_optimizer("adam", own, loss.companion_lr) if self._companion else None
-        )
 
     def run(self, after_epoch: Callable[[Trained], bool] | None = None) -> Trained:
         """Train to the end of the budget, from the checkpoint on where there is one.
@@ -148,65 +131,13 @@ class Trainer:
                     self.checkpoint.save(self._state(noise))
                 raise Interrupted
             progress = (number + self._step / len(self.batches)) * per_epoch
-            self._set_learning_rate(progress)
-            self._iterate(images, noise)
+            self._note(self.steps.step(images, noise, progress))
             self._step += 1
 
-    def _set_learning_rate(self, progress: float) -> None:
-        factor = self.schedule(progress, self.job.protocol.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = group["base_lr"] * factor
-
-    def _iterate(self, images: Tensor, noise: dict[str, torch.Generator]) -> None:
-        """One main step, then one step of the companion on detached inputs."""
-        for parameter in self._companion:
-            parameter.requires_grad_(False)
-        record, generated = self._main_step(images, noise)
-        if self.companion_optimizer is None:
-            return
-        for parameter in self._companion:
-            parameter.requires_grad_(True)
-        value = self.loss.companion_loss(
-            record.recon.detach().float(),
-            images,
-            record.latent.detach(),
-            None if generated is None else generated.detach(),
-        )
-        self.companion_optimizer.zero_grad(set_to_none=True)
-        value.backward()
-        self.companion_optimizer.step()
-        self._watch(value.detach())
-
-    def _main_step(self, images: Tensor, noise: dict[str, torch.Generator]) -> tuple[Any, Any]:
-        precision = self.job.protocol.precision
-        with devices.autocast(self.job.device, precision):
-            record = self.model(images, noise["posterior"])
-        energy = self.loss(
-            record.recon.float(), images, record.latent.float(), logits=record.logits.float()
-        ).mean()
-        kl = kl_divergence(record.mu.float(), record.logvar.float()).mean()
-        objective = energy + self.job.beta * kl
-        generated = None
-        if self.loss.decoder_loss is not None:
-            extra, generated = self._decoder_terms(images, record.latent.detach(), noise["prior"])
-            objective = objective + extra
-        self.optimizer.zero_grad(set_to_none=True)
-        objective.backward()
-        self.optimizer.step()
-        self._sums += torch.stack((energy.detach(), kl.detach())).double()
-        self._watch(objective.detach())
-        return record, generated
-
-    def _decoder_terms(
-        self, images: Tensor, latent: Tensor, prior: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """Decode the detached latent and prior noise: nothing here reaches the encoder."""
-        drawn = torch.randn(latent.shape, generator=prior).to(latent)
-        with devices.autocast(self.job.device, self.job.protocol.precision):
-            _, recon = self.model.decode(latent)
-            _, generated = self.model.decode(drawn)
-        value = self.loss.decoder_loss(recon.float(), images, latent, generated.float())
-        return value.mean(), generated.float()
+    def _note(self, done: Done) -> None:
+        self._sums += torch.stack((done.energy, done.kl)).double()
+        for objective in done.objectives:
+            self._watch(objective)
 
     def _watch(self, objective: Tensor) -> None:
         """Note the first step that is not finite or has exploded, without reading it."""
@@ -245,12 +176,10 @@ class Trainer:
         return bool(torch.isfinite(torch.stack(sums)).all())
 
     def _state(self, noise: dict[str, torch.Generator]) -> dict[str, Any]:
-        own = self.companion_optimizer
         return {
             "model": self.model.state_dict(),
             "loss": self.loss.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "companion_optimizer": own.state_dict() if own else None,
+            **self.steps.state(),
             "loss_generator": self.loss_generator.get_state() if self.loss_generator else None,
             "noise": {name: made.get_state() for name, made in noise.items()},
             "step": self._step,
@@ -267,9 +196,7 @@ class Trainer:
             return None
         self.model.load_state_dict(state["model"])
         self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if self.companion_optimizer:
-            self.companion_optimizer.load_state_dict(state["companion_optimizer"])
+        self.steps.restore(state)
         if self.loss_generator:
             self.loss_generator.set_state(state["loss_generator"])
         device = self.job.device

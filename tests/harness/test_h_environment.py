@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -176,8 +177,8 @@ json.dump(found, sys.stdout)
 CHANGED = [
     "harness/report/table.py", "harness/cli/run.py", "models/conv5_bilinear.py",
     "datasets/photos.py",
-    "losses/structural.py", "losses/base.py", "harness/train.py", "harness/metrics/pixel.py",
-    "harness/metrics/latent.py",
+    "losses/structural.py", "losses/base.py", "harness/train.py", "harness/steps.py",
+    "harness/metrics/pixel.py", "harness/metrics/latent.py",
     "models/blocks.py", "datasets/digits.py", "datasets/splitting.py",
 ]  # fmt: skip
 
@@ -214,6 +215,7 @@ EVERY = ["l2", "ssim", "l2+ssim"]
         ("losses/structural.py", ["ssim", "l2+ssim"]),
         ("losses/base.py", EVERY),
         ("harness/train.py", EVERY),
+        ("harness/steps.py", EVERY),
         ("harness/metrics/pixel.py", []),  # scores models: harness evaluate renews it
         ("harness/metrics/latent.py", EVERY),  # the KL divergence is trained on
         ("models/blocks.py", EVERY),  # imported by conv4
@@ -225,6 +227,31 @@ def test_a_change_makes_those_cells_stale_that_it_concerns(
     history: dict[str, list[str]], path: str, stale: list[str]
 ) -> None:
     assert history[path] == stale
+
+
+def test_every_way_to_import_counts(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text(
+        "import numpy, losses.a\nfrom losses import b, c as d\nfrom losses.e import F\n"
+        "def g():\n    import losses.h as h\n    from models.i import j\n"
+    )
+    assert sorted(provenance._imports(path, "losses")) == [f"losses.{x}" for x in "abceh"]
+    # The blur loss takes its kernels and its Fourier solution from modules of their own.
+    files = {found.stem for found in provenance._closure(["losses.blur"])}
+    assert {"blur", "kernels", "wiener", "base"} <= files
+
+
+# They decide where and whether things are kept, not what comes of them.
+NO_NUMBERS = {"checkpoint", "components", "errors", "grid", "snapshots", "specs"}
+
+
+def test_all_that_training_imports_counts_in_the_digest() -> None:
+    for name in ("train", "steps", "schedule", "batches", "tune", "prepared", "seeds", "device"):
+        source = (Path(harness.__file__).parent / f"{name}.py").read_text()
+        found = set(re.findall(r"^from harness\.([\w.]+) import", source, re.MULTILINE))
+        found |= set(re.findall(r"^from harness import (\w+)", source, re.MULTILINE))
+        missing = {module.replace(".", "/") for module in found} - set(provenance._TRAINING)
+        assert missing <= NO_NUMBERS | {"files", "settings"}, name
 
 
 def test_versions_are_those_that_run() -> None:

@@ -87,7 +87,7 @@ def test_a_row_names_the_weights_that_its_loss_used(
         return {1: ("grey",), 3: ("colour",)}[channels or 0]
 
     monkeypatch.setattr(losses.find("l2"), "required", required)
-    monkeypatch.setattr(harness.cell.weights, "sha256", lambda path: f"sha of {path.name}")
+    monkeypatch.setattr(harness.weights, "sha256", lambda path: f"sha of {path.name}")
     cell = tiny.tiny_cell("l2", beta=0.1, epochs=1)
     run_cell(tiny.assignment(cell, tmp_path, weights=paths))
     [row] = rows_of(tmp_path).to_dict("records")

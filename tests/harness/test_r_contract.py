@@ -52,7 +52,7 @@ def test_main_parameters_move_in_the_main_optimiser_at_their_own_rate() -> None:
     backbone = tiny.state_of(loss.backbone)
     trainer = tiny.trainer(loss, keys={"schedule": "step[every=1,factor=0.5]", "epochs": 2})
     trainer.run()
-    ours = [g for g in trainer.optimizer.param_groups if g["params"][0] is loss.log_scale]
+    ours = [g for g in trainer.steps.optimizer.param_groups if g["params"][0] is loss.log_scale]
     assert [(g["base_lr"], g["lr"]) for g in ours] == [(0.05, 0.025)]
     # Adam's first steps are as long as the rate: four of 0.05, four of 0.025
     assert 0.15 < loss.log_scale.abs().item() <= 0.3 + 1e-6
@@ -66,9 +66,9 @@ def test_a_companion_has_its_own_optimiser_and_rate() -> None:
     before = tiny.state_of(loss.companion)
     trainer = tiny.trainer(loss, keys={"epochs": 1, "batch": 64, "lr": 0.5})
     trainer.run()
-    main = {id(p) for group in trainer.optimizer.param_groups for p in group["params"]}
+    main = {id(p) for group in trainer.steps.optimizer.param_groups for p in group["params"]}
     assert not main & {id(p) for p in loss.companion.parameters()}
-    assert trainer.companion_optimizer is not None
+    assert trainer.steps.companion_optimizer is not None
     moved = (loss.companion.weight.detach() - before["weight"]).abs()
     assert float(moved.max()) == pytest.approx(0.01, rel=1e-3)  # one step of Adam
 
@@ -93,8 +93,8 @@ def test_a_companion_step_follows_the_main_step() -> None:
     loss = losses_.Companioned()
     trainer = tiny.trainer(loss, keys={"epochs": 1})
     for name, optimizer in (
-        ("main", trainer.optimizer),
-        ("companion", trainer.companion_optimizer),
+        ("main", trainer.steps.optimizer),
+        ("companion", trainer.steps.companion_optimizer),
     ):
         optimizer.register_step_post_hook(lambda *_, n=name: order.append(n))
     trainer.run()
@@ -107,7 +107,7 @@ def test_a_frozen_companion_passes_gradients_to_the_encoder() -> None:
     trainer = tiny.trainer(loss, keys=SGD, beta=1e-12)  # no gradient from the divergence
     before = encoder_state(trainer)
     gradients: list[Tensor | None] = []
-    trainer.optimizer.register_step_pre_hook(
+    trainer.steps.optimizer.register_step_pre_hook(
         lambda *_: gradients.append(loss.companion.weight.grad)
     )
     trainer.run()
@@ -191,7 +191,7 @@ def test_the_learning_rate_follows_the_full_budget_too() -> None:
     keys = {"epochs": 4, "tuning_epochs": 2, "schedule": "step[every=2,factor=0.1]", "batch": 32}
     trainer = tiny.trainer(loss, keys=keys, epochs=2)
     rates: list[float] = []
-    trainer.optimizer.register_step_pre_hook(
+    trainer.steps.optimizer.register_step_pre_hook(
         lambda optimizer, *_: rates.append(optimizer.param_groups[0]["lr"])
     )
     trainer.run()

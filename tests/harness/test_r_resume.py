@@ -41,7 +41,7 @@ def outcome(trainer: Trainer) -> dict[str, torch.Tensor]:
     found = {f"model.{name}": value for name, value in tiny.state_of(trainer.model).items()}
     found |= {f"loss.{name}": value for name, value in tiny.state_of(trainer.loss).items()}
     for name in ("optimizer", "companion_optimizer"):
-        state = getattr(trainer, name).state_dict()["state"]
+        state = getattr(trainer.steps, name).state_dict()["state"]
         for index, slots in state.items():
             found |= {f"{name}.{index}.{slot}": value for slot, value in slots.items()}
     for name in ("curve_epoch", "curve_energy", "curve_kl"):

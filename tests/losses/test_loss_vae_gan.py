@@ -282,10 +282,10 @@ def test_the_main_step_gives_the_discriminator_no_gradient():
     before = {name: value.detach().clone() for name, value in loss.named_parameters()}
     run = trainer(loss)
     seen = []
-    run.optimizer.register_step_pre_hook(
+    run.steps.optimizer.register_step_pre_hook(
         lambda *_: seen.extend(p.grad for p in loss.companion.parameters())
     )
-    run.companion_optimizer.register_step_pre_hook(
+    run.steps.companion_optimizer.register_step_pre_hook(
         lambda *_: seen.append(same(before, dict(loss.named_parameters())))
     )
     run.run()
