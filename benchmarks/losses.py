@@ -7,18 +7,21 @@ the reference package where there is one, at 64 images of 3x64x64 and 16 of 3x25
 and the memory that a first call takes beyond what was there. `steps`: one training step of
 architecture A (43.6 million parameters) by the harness's own trainer, companion included, in turn
 with the same step under `l2`. Each loss runs in a process of its own. Figures go to
-benchmarks/results/losses.json, the table made of them to losses.md beside it.
+benchmarks/results/losses.json, the table made of them to losses.md beside it. Deep losses take
+random weights of the real shapes.
 """
 
 import argparse
 import ctypes
 import fnmatch
+import itertools
 import json
 import math
 import multiprocessing
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,13 +32,15 @@ from torch import Tensor
 
 import models
 from benchmarks import losses_packages, losses_table
-from harness import components, device, weights
+from benchmarks.random_weights import write_all
+from harness import components, device
 from harness.protocol import Protocol
 from harness.seeds import generator
 from harness.train import Job, Trainer
 
 SHAPES = {"64": (64, 3, 64, 64), "256": (16, 3, 256, 256)}
 LATENT = 256
+WEIGHTS: dict[str, Path] = {}  # random ones of the real shapes: the time does not depend on them
 SECONDS = 1.5  # of repeats per side, at least three of them
 STEPS = {"64": 5, "256": 3}
 SPECS = (
@@ -61,16 +66,20 @@ def main() -> None:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
-    for part in asked.parts or ["energies", "steps"]:
-        for spec in SPECS:
-            if not fnmatch.fnmatchcase(spec.replace("[", "("), asked.only.replace("[", "(")):
-                continue
-            for size in SHAPES:
-                found = _in_own_process(PARTS[part], spec, size, asked.threads)
-                figures.setdefault(part, {}).setdefault(spec, {})[size] = found
-                print(part, spec, size, json.dumps(found), flush=True)
-                path.write_text(json.dumps(figures, indent=1) + "\n")
-    path.with_suffix(".md").write_text(losses_table.markdown(figures))
+    chosen = [spec for spec in SPECS if _matches(spec, asked.only)]
+    torch.set_num_threads(1)  # forked processes cannot use a pool of threads begun here
+    with tempfile.TemporaryDirectory() as folder:
+        WEIGHTS.update(write_all(Path(folder)))
+        for part, spec, size in itertools.product(asked.parts, chosen, SHAPES):
+            found = _in_own_process(PARTS[part], spec, size, asked.threads)
+            figures.setdefault(part, {}).setdefault(spec, {})[size] = found
+            print(part, spec, size, json.dumps(found), flush=True)
+            path.write_text(json.dumps(figures, indent=1) + "\n")
+            path.with_suffix(".md").write_text(losses_table.markdown(figures))
+
+
+def _matches(spec: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(spec.replace("[", "("), pattern.replace("[", "("))
 
 
 def _arguments() -> argparse.Namespace:
@@ -78,7 +87,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="energies|steps")
     parser.add_argument("--only", default="*")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
-    return parser.parse_args()
+    asked = parser.parse_args()
+    asked.parts = asked.parts or [*PARTS]
+    return asked
 
 
 def energies(spec: str, size: str) -> dict[str, Any]:
@@ -126,9 +137,8 @@ def _ours(spec: str, recon: Tensor, target: Tensor, latent: Tensor) -> Callable[
 
 def _loss(spec: str, shape: tuple[int, ...]) -> Any:
     draws = torch.Generator().manual_seed(1)
-    found = weights.available()
     built = components.build_loss(
-        components.resolve_loss(spec), shape, LATENT, generator=draws, weights=found
+        components.resolve_loss(spec), shape, LATENT, generator=draws, weights=WEIGHTS
     )
     built.start_epoch(1000.0)  # past every warm-up and late start
     return built.requires_grad_(False)
@@ -188,7 +198,7 @@ def _in_own_process(part: Callable[[str, str], Any], spec: str, size: str, threa
         torch.set_num_threads(threads)
         try:
             answer.send(part(spec, size))
-        except ValueError as error:  # weights that are not here, a size that a loss cannot take
+        except ValueError as error:  # a size that a loss cannot take
             answer.send({"unavailable": str(error)})
 
     return _forked(child)

@@ -3,15 +3,16 @@
 import numpy as np
 from PIL import Image
 
-from datasets.images import Images, Pixels
+from datasets.images import Pixels
 from datasets.options import require_integer
 from datasets.seeding import permutation
+from datasets.source import ArraySource, Dataset
 from datasets.wheels import MissingShippedFileError, shipped_file
 
 _COUNT, _SIDE, _INK = 1797, 8, 16
 
 
-class Digits:
+class Digits(Dataset):
     """1,797 handwritten digits of 8 × 8 pixels, enlarged to 1 × size × size.
 
     Source: the test part of "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998,
@@ -33,7 +34,7 @@ class Digits:
         """Return (channels, height, width) of every image."""
         return 1, self.size, self.size
 
-    def load(self) -> Images:
+    def open(self) -> ArraySource:
         """Read, enlarge and split the digits.
 
         Errors: `MissingShippedFileError` when the installed scikit-learn lacks them.
@@ -42,7 +43,7 @@ class Digits:
         resized = np.stack([_resize(scan, self.size) for scan in scans])[:, None]
         order = permutation(_COUNT, self.seed, "digits")
         train, validation, test = np.split(order, [_COUNT * 6 // 10, _COUNT * 8 // 10])
-        return Images.of(
+        return ArraySource(
             resized[train],
             resized[validation],
             resized[test],

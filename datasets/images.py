@@ -27,10 +27,18 @@ class Images:
     data_hash: str
     description: str
     licence: str
+    stochastic: bool = False  # train's pixels are probabilities, drawn anew at each visit
 
     @classmethod
     def of(
-        cls, train: Pixels, validation: Pixels, test: Pixels, *, description: str, licence: str
+        cls,
+        train: Pixels,
+        validation: Pixels,
+        test: Pixels,
+        *,
+        description: str,
+        licence: str,
+        stochastic: bool = False,
     ) -> Self:
         """Make the splits contiguous and hash them.
 
@@ -42,7 +50,13 @@ class Images:
             _check(name, pixels, train.shape[1:])
         contiguous = {name: np.ascontiguousarray(pixels) for name, pixels in splits.items()}
         digest = content_hash(contiguous)
-        return cls(**contiguous, data_hash=digest, description=description, licence=licence)
+        return cls(
+            **contiguous,
+            data_hash=digest,
+            description=description,
+            licence=licence,
+            stochastic=stochastic,
+        )
 
 
 def content_hash(splits: dict[str, Pixels]) -> str:

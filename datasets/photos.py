@@ -7,9 +7,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from datasets.bands import Box, bands, crop_corners, fits, shares
-from datasets.images import Images, Pixels
+from datasets.images import Pixels
 from datasets.options import InvalidOptionError, require_integer
 from datasets.seeding import permutation
+from datasets.source import ArraySource, Dataset
 from datasets.wheels import MissingShippedFileError, shipped_file
 
 # native pixels along the side of a crop when `scale` is left out
@@ -46,7 +47,7 @@ PICTURES = (
 )
 
 
-class Photos:
+class Photos(Dataset):
     """Random square crops, 3 × size × size, of seven everyday colour photographs.
 
     The photographs, with width × height: astronaut 512 × 512 (public domain, NASA), chelsea the cat
@@ -102,7 +103,7 @@ class Photos:
         """Return (channels, height, width) of every image."""
         return 3, self.size, self.size
 
-    def load(self) -> Images:
+    def open(self) -> ArraySource:
         """Read the photographs and cut the crops.
 
         Errors: `MissingShippedFileError` when a wheel lacks its photograph.
@@ -110,7 +111,7 @@ class Photos:
         reduced = {picture.name: _read(picture, self.scale) for picture in self.pictures}
         train, validation, test = (self._cut(split, reduced) for split in self.counts)
         names = ", ".join(picture.name for picture in self.pictures)
-        return Images.of(
+        return ArraySource(
             train,
             validation,
             test,

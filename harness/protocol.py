@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.metrics import METRICS, PREFIX
+from harness.metrics import METRICS, PREFIX, space_of
 
 # Strict: `true` is no number, and 10.0 epochs would be another identity than 10.
 Whole = Annotated[int, Field(ge=1, strict=True)]
@@ -26,7 +26,7 @@ class Protocol(BaseModel):
     latent: Whole = 64
     trials: Whole = 8  # values of beta tried per cell
     seeds: Whole = 3  # final models per cell
-    features: Literal["random", "squeezenet", "inception"] = "random"
+    features: Literal["random", "squeezenet", "squeezenet-caffe", "inception"] = "random"
     objective: str | None = None  # a metric column; the generations' Fréchet distance
     direction: Literal["minimize", "maximize"] | None = None  # the metric's own
     beta: Positive | None = None  # fixed: no tuning
@@ -76,9 +76,13 @@ class Protocol(BaseModel):
             raise ValueError(
                 f"unknown objective {self.objective!r}; metrics: {', '.join(sorted(METRICS))}"
             )
-        prefix = self.objective.split("_")[0]
-        if prefix in PREFIX.values() and PREFIX[self.features] != prefix:
-            space = next(name for name, short in PREFIX.items() if short == prefix)
+        if METRICS[self.objective].final:
+            raise ValueError(
+                f"objective {self.objective!r} is measured on final models only: choose a metric "
+                "of every trial such as 'frd_gen' (harness list metrics)"
+            )
+        space = space_of(self.objective)
+        if space not in (None, self.features):
             raise ValueError(
                 f"objective {self.objective!r} needs features = {space!r}, "
                 f"but features = {self.features!r}"

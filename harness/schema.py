@@ -82,7 +82,7 @@ def _metric_columns() -> dict[str, pa.DataType]:
     columns: dict[str, pa.DataType] = {}
     for name, metric in METRICS.items():
         columns[name] = _REAL
-        if metric.per_image:
+        if metric.spread:
             columns[f"{name}_std"] = _REAL
         columns[f"{name}_signature"] = _TEXT
     return columns

@@ -3,10 +3,10 @@
 import functools
 from pathlib import Path
 
-import pretrained_files
 import pytest
 
 import losses
+from benchmarks import random_weights as pretrained_files
 from losses.conformance import CHECKS, Check, Subject, examine
 
 VARIANTS = [(name, {}) for name in losses.REGISTRY] + [

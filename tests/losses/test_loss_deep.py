@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from patterns import pattern
-from pretrained_files import heads, random_features, structure_and_texture, write_all
 from safetensors.torch import load_file, save_file
 from torch import nn
 
 import losses
+from benchmarks.random_weights import heads, random_features, structure_and_texture, write_all
 from losses.backbones import WrongWeights
 from losses.base import MissingWeights
 from losses.dists import l2_pool
