@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import logging
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,8 @@ from datasets.images import Images, Pixels
 Indices = npt.NDArray[np.int64]
 Digests = npt.NDArray[np.uint8]  # (N, DIGEST): one row per image
 Flags = npt.NDArray[np.bool_]
+
+logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "validation", "test")
 DIGEST = 16  # bytes that identify an image's pixels
@@ -84,7 +87,7 @@ class Source(ABC):
 
     def fingerprint(self) -> str:
         """Return the sha256 (hexadecimal) of the names, sizes and times of the files."""
-        states = sorted(astuple(state) for state in self.files)
+        states = sorted((state.path, state.size, state.changed) for state in self.files)
         return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 
@@ -162,7 +165,8 @@ def gather(source: Source) -> Images:
     with ThreadPoolExecutor() as pool:
         for found in pool.map(read, starts):
             reasons |= found
-    check_unreadable(source, reasons)
+    if skipped := check_unreadable(source, reasons):
+        logger.warning("%s", skipped)
     readable = np.ones(count, np.bool_)
     readable[list(reasons)] = False
     splits = source.arrange(digests, readable)
@@ -189,7 +193,8 @@ def read_block(source: Source, start: int, pixels: Pixels, digests: Digests) -> 
             reasons[start + place] = f"{type(error).__name__}: {error}"
             continue
         pixels[place] = found
-        digest = hashlib.blake2b(np.ascontiguousarray(found).data, digest_size=DIGEST).digest()
+        kept = np.ascontiguousarray(pixels[place])  # decoders give channels last: copied once
+        digest = hashlib.blake2b(kept.data, digest_size=DIGEST).digest()
         digests[place] = np.frombuffer(digest, np.uint8)
     return reasons
 
@@ -201,8 +206,9 @@ def check_unreadable(source: Source, reasons: dict[int, str]) -> str | None:
     """
     if not reasons:
         return None
-    first = sorted(reasons)[:_NAMED]
-    named = "; ".join(f"{source.name(index)} ({reasons[index]})" for index in first)
+    # Of a volume that cannot be read every patch is missing: it is named once.
+    first = {source.name(index): reasons[index] for index in sorted(reasons, reverse=True)}
+    named = "; ".join(f"{name} ({why})" for name, why in list(reversed(first.items()))[:_NAMED])
     counted = f"{len(reasons)} of {len(source)} images cannot be read"
     if len(reasons) > source.tolerated * len(source):
         raise UnreadableError(

@@ -40,13 +40,19 @@ def describe_model(path: str | Path) -> dict[str, Any]:
     Raises:
         HarnessError: no such file, or not a model of the harness.
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
 
     try:
-        with safe_open(str(path), framework="pt") as stored:
-            return dict(json.loads((stored.metadata() or {})["harness"]))
+        return _metadata(path)
     except (OSError, SafetensorError, KeyError) as error:
         raise HarnessError(f"{path} is no model stored by the harness ({error})") from error
+
+
+def _metadata(path: str | Path) -> dict[str, Any]:
+    from safetensors import safe_open
+
+    with safe_open(str(path), framework="pt") as stored:
+        return dict(json.loads((stored.metadata() or {})["harness"]))
 
 
 def load_model(path: str | Path, device: str = "cpu") -> Any:
@@ -64,6 +70,63 @@ def load_model(path: str | Path, device: str = "cpu") -> Any:
     model.load_state_dict(load_file(str(path), device="cpu"))
     # The layout it was trained and scored in: the same bits again.
     return model.to(device, memory_format=torch.channels_last).eval()
+
+
+def save_loss_state(path: Path, loss: Any, untrained: Any, facts: dict[str, Any]) -> None:
+    """Write what training changed in a loss, beside its model; nothing where nothing changed.
+
+    Args:
+        path: of the model; the loss's state goes to `loss_path(path)`.
+        loss: as trained.
+        untrained: the same loss as it was built.
+        facts: those given to `save_model`.
+    """
+    from safetensors.torch import save
+
+    target, before = loss_path(path), untrained.state_dict()
+    state = {
+        name: value.detach().cpu().contiguous()
+        for name, value in loss.state_dict().items()
+        if not value.cpu().equal(before[name].cpu())
+    }
+    if state:
+        content = save(state, {"harness": json.dumps(facts)})
+        write_atomically(target, lambda stream: stream.write(content))
+    else:
+        target.unlink(missing_ok=True)  # of an earlier source of the loss
+
+
+def load_loss_state(path: Path, loss: Any) -> bool:
+    """Give a loss, built as for the training of the model at `path`, what training made of it.
+
+    Returns whether it is now as trained: False where it has a state but none was kept with this
+    model. The loss keeps its device and ends in evaluation mode.
+
+    Raises:
+        HarnessError: the file is damaged or belongs to another loss.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    loss.eval()
+    stored = loss_path(path)
+    if not stored.exists():
+        return not loss.state_dict()
+    model = describe_model(path)
+    try:
+        if any(model[key] != value for key, value in _metadata(stored).items()):
+            return False
+        unexpected = loss.load_state_dict(load_file(stored), strict=False).unexpected_keys
+    except (OSError, SafetensorError, KeyError, RuntimeError) as error:
+        raise HarnessError(f"{stored} does not fit its loss ({error}): train it again") from error
+    if unexpected:
+        raise HarnessError(f"{stored} does not fit its loss (it has {unexpected[0]}): train again")
+    return True
+
+
+def loss_path(path: Path) -> Path:
+    """Return where the state of the loss lies that the model at `path` was trained with."""
+    return path.with_suffix(".loss.safetensors")
 
 
 def save_measured(store: Store, cell: str, seed: int, measured: "Measured") -> None:

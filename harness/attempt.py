@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from harness import artefacts, components, evaluate, prepared, seeds
+from harness import artefacts, components, evaluate, prepared, reference, seeds
 from harness import device as devices
+from harness.appearance import Reference
 from harness.checkpoint import Checkpoint
 from harness.grid import Cell
-from harness.measured import Measured, Reference
+from harness.measured import Measured
 from harness.snapshots import Snapshots
 from harness.store import Store
 from harness.train import Job, Trained, Trainer
@@ -37,7 +38,7 @@ class Context:
     fingerprint: str
     tell: Tell
     stop: Callable[[], bool]
-    _references: dict[str, Reference] = field(default_factory=dict)
+    _references: dict[tuple[str, bool], Reference] = field(default_factory=dict)
 
     def axes(self, number: int | str) -> tuple[str | int, ...]:
         """Return what random numbers depend on: dataset, model and seed, never the loss."""
@@ -64,14 +65,19 @@ class Context:
             generator=seeds.generator("init", *self.axes(number)),
         )
 
-    def reference(self, split: str) -> Reference:
-        """Measure the real images of a split, once."""
-        if split not in self._references:
-            images = getattr(self.splits, split)
-            self._references[split] = evaluate.reference(
-                images, self.splits.train, self.cell.protocol, self.device, self.weights
+    def reference(self, split: str, *, final: bool) -> Reference:
+        """Measure the real images of a split, once for the trials and once for the finals."""
+        if (split, final) not in self._references:
+            self._references[split, final] = reference.reference(
+                getattr(self.splits, split),
+                self.splits.train,
+                self.cell.protocol,
+                self.device,
+                self.weights,
+                final=final,
+                kept=reference.place(self.cell, self.splits.data_hash, split),
             )
-        return self._references[split]
+        return self._references[split, final]
 
 
 class Attempt:
@@ -98,6 +104,7 @@ class Attempt:
             context.store.root / "_checkpoints" / name,
             f"{context.fingerprint} {stage} {number} {beta!r} {self.epochs}",
         )
+        self.loss: Any = None  # built by `run`
         self.snapshots = None if tuning else Snapshots(context.splits.train, self.epochs)
 
     @cached_property
@@ -112,21 +119,23 @@ class Attempt:
             Interrupted: a stop was asked for; the training state is saved.
         """
         context = self.context
-        loss, loss_generator = context.build_loss(self.axes[-1])
-        sizes = {"parameters": _count(self.model), "parameters_loss": _count(loss)}
+        self.loss, loss_generator = context.build_loss(self.axes[-1])
+        sizes = {"parameters": _count(self.model), "parameters_loss": _count(self.loss)}
+        nature = _nature(self.loss)  # as in training: some losses couple a batch only there
         devices.reset_peak_memory(context.device)
         trainer = Trainer(
             Job(self.protocol, self.beta, self.epochs, self.axes, context.device),
             self.model,
-            loss,
+            self.loss,
             context.splits.train,
             loss_generator=loss_generator,
             checkpoint=self.checkpoint,
             stop=context.stop,
+            stochastic=context.splits.stochastic,
             snapshots=self.snapshots,
         )
         trained = trainer.run(self._after_epoch)
-        row = self._effort(trained) | sizes | _nature(loss)
+        row = self._effort(trained) | sizes | nature
         if trained.status != "ok":
             return row | {"status": trained.status, **self._why(trained)}
         return row | self._evaluate()
@@ -151,11 +160,12 @@ class Attempt:
         return evaluate.evaluate(
             self.model,
             getattr(context.splits, self.split),
-            context.reference(self.split),
+            context.reference(self.split, final=self.stage == "final"),
             protocol,
             axes=self.axes,
             device=context.device,
             sigma=sigma,
+            loss=self.loss,
         )
 
     def _keep(self, measured: Measured) -> None:
@@ -167,6 +177,8 @@ class Attempt:
             return
         path = context.store.artefact("models", context.cell.id, seed, "safetensors")
         facts = {"beta": self.beta, "seed": seed, "fingerprint": context.fingerprint}
+        untrained, _ = context.build_loss(self.axes[-1])
+        artefacts.save_loss_state(path, self.loss, untrained, facts)
         artefacts.save_model(path, self.model, context.cell, facts)
 
     def _after_epoch(self, trained: Trained) -> bool:

@@ -16,13 +16,20 @@ class Batches:
     """Batches of one split, float32 in [0, 1], on the device.
 
     Images stay on the device as uint8 where they fit and are streamed from the host otherwise;
-    both ways give the same batches bit by bit.
+    both ways give the same batches bit by bit. Where they are `stochastic`, pixels are
+    probabilities: `shuffled` draws each as 0 or 1 at every visit.
     """
 
     def __init__(
-        self, images: np.ndarray, batch: int, device: torch.device, resident: bool | None = None
+        self,
+        images: np.ndarray,
+        batch: int,
+        device: torch.device,
+        resident: bool | None = None,
+        stochastic: bool = False,
     ) -> None:
         self.images, self.batch, self.device = images, batch, device
+        self.stochastic = stochastic
         self.resident = fits(images, device) if resident is None else resident
         self._store = _tensor(images).to(device) if self.resident else None
 
@@ -34,19 +41,39 @@ class Batches:
         """Yield the whole batches of one epoch in random order, from batch `start` on."""
         order = torch.randperm(len(self.images), generator=generator)
         used = order[start * self.batch : len(self) * self.batch]
-        yield from self._batches(used.split(self.batch))
+        batches = self._batches(used.split(self.batch))
+        if not self.stochastic:
+            yield from map(_scaled, batches)
+            return
+        first = int(torch.randint(2**62, (), generator=generator))
+        for number, batch in enumerate(batches, start):
+            yield _drawn(batch, torch.Generator().manual_seed(first + number))
 
     def ordered(self) -> Iterator[torch.Tensor]:
-        """Yield every image once, in order; the last batch may be smaller."""
-        yield from self._batches(torch.arange(len(self.images)).split(self.batch))
+        """Yield every image once, in order and as it is; the last batch may be smaller."""
+        every = torch.arange(len(self.images)).split(self.batch)
+        yield from map(_scaled, self._batches(every))
 
     def _batches(self, indices: tuple[torch.Tensor, ...]) -> Iterator[torch.Tensor]:
         if self._store is not None:
             for index in indices:
-                yield self._store[index.to(self.device)].float().div_(255)
+                yield self._store[index.to(self.device)]
         else:
             for batch in _prefetched(self.images, indices, self.device):
-                yield batch.to(self.device, non_blocking=True).float().div_(255)
+                yield batch.to(self.device, non_blocking=True)
+
+
+def _scaled(pixels: torch.Tensor) -> torch.Tensor:
+    return pixels.float().div_(255)
+
+
+def _drawn(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Draw 1 with probability pixels / 255, else 0.
+
+    Each batch has a generator of its own, so that a resumed epoch draws what it would have drawn.
+    """
+    uniform = torch.rand(pixels.shape, generator=generator).to(pixels.device)
+    return (uniform * 255 < pixels).float()
 
 
 def fits(images: np.ndarray, device: torch.device) -> bool:

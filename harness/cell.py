@@ -209,5 +209,6 @@ class CellRun:
             "device": self.assignment.device,
             "source_digest": self.state[0],
             "data_hash": self.state[1],
+            "image_shape": "x".join(map(str, self.context.splits.image_shape)),
             **columns.surroundings(self.cell, channels, self.context.device, given),
         }

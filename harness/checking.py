@@ -175,8 +175,13 @@ def _read(path: Path) -> "Tensor":
     import torch
 
     try:
-        return torch.from_numpy(np.load(path, allow_pickle=False))
+        images = torch.from_numpy(np.load(path, allow_pickle=False))
     except (OSError, ValueError, TypeError) as error:
         raise HarnessError(
             f"cannot read images from {path} ({error}): give a .npy file of floats (N, C, H, W)"
         ) from None
+    if images.ndim != 4:
+        raise HarnessError(
+            f"{path} has the shape {tuple(images.shape)}: give images of shape (N, C, H, W)"
+        )
+    return images

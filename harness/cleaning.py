@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.errors import HarnessError, suggestion
+from harness.locks import held
+from harness.settings import settings
 from harness.store import Store
 
 # What is lost by deleting each kind, in a word.
 KINDS = {
     "superseded": "rows and studies that newer runs replaced",
     "checkpoints": "state of interrupted runs: they start that trial again",
-    "data": "prepared datasets: read again from their source at the next run",
+    "data": "prepared datasets, for all results folders: decoded again from their source",
     "probe": "rows of probes: 'harness probe' makes them again",
     "logs": "log files",
     "models": "final models: 'harness evaluate' cannot score them again",
@@ -20,9 +22,10 @@ KINDS = {
     "journal": "Optuna studies: an unfinished one starts again",
 }
 # These lie beside the grids, in the results folder itself.
-SHARED = ("data", "probe")
-# Deleting these loses nothing that is not made again by itself.
-SAFE = ("superseded", "data")
+SHARED = ("probe",)
+# Deleting these loses nothing that is not made again by itself; the source of a prepared dataset
+# may be gone.
+SAFE = ("superseded",)
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,13 @@ def usage(results: Path, grids: list[str]) -> list[Usage]:
         root = results / name
         rows = Store(root).files()
         found.append(Usage(name, "rows", len(rows), _bytes(rows), root))
-        found += [_folder(name, kind, root / f"_{kind}") for kind in KINDS if kind not in SHARED]
+        found += [
+            _folder(name, kind, root / f"_{kind}")
+            for kind in KINDS
+            if kind not in (*SHARED, "data")
+        ]
     found += [_folder("all grids", kind, results / f"_{kind}") for kind in SHARED]
+    found += [_folder(path.name, "data", path) for path in _datasets(settings().prepared)]
     return [item for item in found if item.files]
 
 
@@ -57,9 +65,10 @@ def clean(found: list[Usage], kinds: tuple[str, ...]) -> int:
     check(kinds)
     chosen = [item for item in found if item.kind in kinds]
     for item in chosen:
-        if Store(item.path.parent).locked():
+        if _in_use(item):
+            does = "preparing" if item.kind == "data" else "writing to grid"
             raise HarnessError(
-                f"a run is writing to grid {item.grid}: wait for it before deleting its files"
+                f"a run is {does} {item.grid}: wait for it before deleting its files"
             )
     for item in chosen:
         shutil.rmtree(item.path)
@@ -73,6 +82,18 @@ def check(kinds: tuple[str, ...]) -> None:
             raise HarnessError(
                 f"unknown kind {kind!r}{suggestion(kind, KINDS)}; valid: {', '.join(KINDS)}"
             )
+
+
+def _datasets(folder: Path) -> list[Path]:
+    """Return the prepared datasets, and those of which a part is decoded."""
+    found = sorted(path for path in folder.glob("*") if path.is_dir())
+    return [path for path in found if not path.name.startswith("_tmp-")]
+
+
+def _in_use(item: Usage) -> bool:
+    if item.kind != "data":
+        return Store(item.path.parent).locked()
+    return held(item.path.with_name(f"_lock-{item.path.name.removeprefix('_staging-')}"))
 
 
 def _folder(grid: str, kind: str, path: Path) -> Usage:

@@ -17,7 +17,7 @@ Kind = Literal["loss", "model", "dataset"]
 
 _FOLDERS: dict[Kind, str] = {"loss": "losses", "model": "models", "dataset": "datasets"}
 # Given by the harness, never by the user.
-_SUPPLIED = ("self", "image_shape", "latent_size", "generator", "weights")
+_SUPPLIED = ("self", "image_shape", "latent_size", "generator", "weights", "root")
 
 
 class Component(BaseModel):
@@ -132,10 +132,16 @@ def required_weights(terms: tuple[Term, ...], channels: int | None) -> tuple[str
     return tuple(dict.fromkeys(names))
 
 
-def build_dataset(component: Component) -> Any:
-    """Build the reader; it has decoded nothing yet."""
+def build_dataset(component: Component, root: Path | None = None) -> Any:
+    """Build the reader, of files below `root` if it is one that looks there; nothing is decoded."""
+    given = {"root": root} if takes_root(component) else {}
     with _user_errors(component.spec):
-        return _class("dataset", component.name)(**component.options)
+        return _class("dataset", component.name)(**component.options, **given)
+
+
+def takes_root(component: Component) -> bool:
+    """Tell whether a dataset's files are looked for below a folder that the user names."""
+    return "root" in inspect.signature(_class("dataset", component.name)).parameters
 
 
 def summary(kind: Kind, name: str) -> str:
@@ -202,10 +208,11 @@ def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
             f"{kind} {spec.name!r}: option {key} {reason} ({first['msg'].lower()})"
         ) from None
     defaults = {key: field.default for key, field in schema.model_fields.items()}
+    sized = spec.name[-1].isdigit()  # as celeba64, whose name says it
     shown = {
         key: value
         for key, value in resolved.items()
-        if value != defaults[key] or (key == "size" and value is not None)
+        if value != defaults[key] or (key == "size" and value is not None and not sized)
     }
     return spec.name, resolved, format_spec(spec.name, shown)
 

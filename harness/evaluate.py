@@ -1,8 +1,7 @@
 """A trained model and a split of real images become measurements, scores and pictures."""
 
-import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -10,46 +9,20 @@ import torch
 from torch import Tensor
 
 from harness import device as devices
-from harness.batches import Batches
+from harness.appearance import Reference, spread
+from harness.distances import Columns
 from harness.measured import (
-    Columns,
+    IWAE_IMAGES,
     Generations,
     Measured,
     Reconstructions,
-    Reference,
-    add_spectrum,
     as_bytes,
-    spread,
     squared_error,
 )
-from harness.metrics import features as feature_spaces
-from harness.metrics import frechet, likelihood, pixel, spectrum
+from harness.metrics import importance, likelihood
 from harness.protocol import Protocol
+from harness.reference import batch_size, ordered
 from harness.seeds import generator
-
-# Values per evaluation batch: 256 colour images of 64 by 64 pixels.
-BATCH_VALUES = 256 * 3 * 64 * 64
-
-
-def reference(
-    images: np.ndarray, train: np.ndarray, protocol: Protocol, device: torch.device, weights: dict
-) -> Reference:
-    """Measure a split of real images, and how well the mean training image predicts them."""
-    space = feature_spaces.make(protocol.features, images.shape[1], weights=weights)
-    if isinstance(space, torch.nn.Module):
-        space.to(device).eval()
-    moments, log_spectrum = frechet.Moments(), spectrum.LogSpectrum()
-    mean = torch.from_numpy(_mean_image(train)).to(device)
-    psnr, ssim = [], []
-    with torch.inference_mode():
-        for batch in _batches(images, device):
-            moments.update(space(batch))
-            add_spectrum(log_spectrum, batch)
-            guess = mean.expand_as(batch)
-            psnr.append(pixel.psnr(guess, batch))
-            ssim.append(pixel.ssim(guess, batch))
-    floor = {**spread("psnr_mean_image", psnr), **spread("ssim_mean_image", ssim)}
-    return Reference(space, moments, log_spectrum.mean(), floor)
 
 
 def fit_sigma(
@@ -60,7 +33,7 @@ def fit_sigma(
     total = 0.0
     model.eval()
     with torch.inference_mode():
-        for batch in _batches(images, device):
+        for batch in ordered(images, device):
             with devices.autocast(device, protocol.precision):
                 record = model(batch, noise)
             total += float(squared_error(record.recon.float(), batch).sum())
@@ -76,6 +49,7 @@ def evaluate(
     axes: tuple[str | int, ...],
     device: torch.device,
     sigma: float | None,
+    loss: Any = None,
 ) -> Measured:
     """Score reconstructions and generations of `model` against `images`.
 
@@ -88,30 +62,77 @@ def evaluate(
         device: where to compute.
         sigma: standard deviation of the Gaussian ELBO, from `fit_sigma` on validation images;
             None when these are the validation images.
+        loss: the trained loss on the device, for a likelihood of its own; None leaves that out.
     """
     model.eval()
+    if loss is not None:
+        loss.eval()
     with torch.inference_mode():
-        found = Reconstructions(known, protocol)
-        noise = generator("posterior", *axes, "evaluate")
-        for batch in _batches(images, device):
-            with devices.autocast(device, protocol.precision):
-                record = model(batch, noise)
-                recon = (
-                    model.decode(record.mu)[1] if protocol.evaluate_at == "mean" else record.recon
-                )
-            found.add(batch, record, recon.float())
-        found.close(sigma, images[0].size)
-        count = protocol.generated or len(images)
-        made = _generate(model, count, axes, device, images.shape[1:], protocol)
+        found = _reconstructed(model, images, known, protocol, axes, device, loss)
+        size = images[0].size
+        fitted_on = "validation"
+        if sigma is None:
+            sigma = found.best_sigma(size)
+        found.close(sigma, size)
+        metrics = found.metrics(sigma, fitted_on)
+        if known.final:
+            metrics |= _importance_weighted(model, images, protocol, axes, device, sigma)
         generations = Generations(known)
-        for batch in made:
+        count = protocol.generated or len(images)
+        for batch in _generate(model, count, axes, device, images.shape[1:], protocol):
             generations.add(batch)
-    metrics = {**found.metrics(len(images)), **generations.metrics(known, protocol, len(images))}
-    scores = found.scores()
+    metrics |= {"images": len(images), **generations.metrics(), **known.facts}
+    per_image = found.scores()
     pictures = {**found.pictures(images), **generations.pictures()}
-    pictures |= _typical_and_worst(model, images, scores, device)
+    pictures |= _typical_and_worst(model, images, per_image, device)
     pictures["spectrum_data"] = known.spectrum.numpy().astype(np.float32)
-    return Measured({**metrics, **_floor(known)}, scores, pictures)
+    return Measured(metrics, per_image, pictures)
+
+
+def _reconstructed(
+    model: Any,
+    images: np.ndarray,
+    known: Reference,
+    protocol: Protocol,
+    axes: tuple[str | int, ...],
+    device: torch.device,
+    loss: Any,
+) -> Reconstructions:
+    found = Reconstructions(known, protocol, loss)
+    noise = generator("posterior", *axes, "evaluate")
+    for batch in ordered(images, device):
+        with devices.autocast(device, protocol.precision):
+            record = model(batch, noise)
+            recon = model.decode(record.mu)[1] if protocol.evaluate_at == "mean" else record.recon
+        found.add(batch, record, recon.float())
+    return found
+
+
+def _importance_weighted(
+    model: Any,
+    images: np.ndarray,
+    protocol: Protocol,
+    axes: tuple[str | int, ...],
+    device: torch.device,
+    sigma: float,
+) -> Columns:
+    """Return the columns of the importance-weighted bound, on the first images."""
+    noise = generator("posterior", *axes, "importance")
+    values = []
+
+    def decode(latent: Tensor) -> Tensor:
+        with devices.autocast(device, protocol.precision):
+            return cast(Tensor, model.decode(latent)[1]).float()
+
+    for batch in ordered(images[:IWAE_IMAGES], device):
+        with devices.autocast(device, protocol.precision):
+            mu, logvar = model.encode(batch)
+        values.append(
+            importance.iwae(decode, mu.float(), logvar.float(), batch, sigma, generator=noise).cpu()
+        )
+    count = sum(map(len, values))
+    signature = f"{importance.iwae_signature()}|fit=validation|n={count}"
+    return {**spread("iwae", values), "iwae_signature": signature}
 
 
 def _typical_and_worst(
@@ -141,32 +162,8 @@ def _generate(
     protocol: Protocol,
 ) -> Iterator[Tensor]:
     noise = generator("prior", *axes, "evaluate")
-    size = _batch_size(shape)
+    size = batch_size(shape)
     for start in range(0, count, size):
         with devices.autocast(device, protocol.precision):
             batch = model.sample(min(size, count - start), noise)
         yield batch.float()
-
-
-def _floor(known: Reference) -> Columns:
-    return {
-        **known.floor,
-        "psnr_mean_image_signature": pixel.PSNR_SIGNATURE + "|mean-of-train",
-        "ssim_mean_image_signature": pixel.SSIM_SIGNATURE + "|mean-of-train",
-    }
-
-
-def _mean_image(images: np.ndarray) -> np.ndarray:
-    """Return the mean image in [0, 1], (C, H, W) float32, without a float copy of the set."""
-    total = np.zeros(images.shape[1:], np.float64)
-    for start in range(0, len(images), 1024):
-        total += images[start : start + 1024].sum(0, dtype=np.uint64)
-    return (total / (255 * len(images))).astype(np.float32)
-
-
-def _batch_size(shape: tuple[int, ...]) -> int:
-    return max(1, min(1024, BATCH_VALUES // math.prod(shape)))
-
-
-def _batches(images: np.ndarray, device: torch.device) -> Iterator[Tensor]:
-    return Batches(images, _batch_size(images.shape[1:]), device).ordered()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness import plan, prepared, provenance
+from harness import manifest, plan, provenance
 from harness.errors import HarnessError, suggestion
 from harness.grid import Cell
 from harness.schema import plain
@@ -46,7 +46,7 @@ def status(store: Store) -> list[dict[str, Any]]:
 
 def _cell_status(entry: dict[str, Any], rows: pd.DataFrame, store: Store) -> dict[str, Any]:
     cell = Cell.described(entry)
-    progress = plan.progress(cell, rows, *digests(cell, store))
+    progress = plan.progress(cell, rows, *digests(cell))
     own = newest(rows[rows["cell"] == cell.id])
     finals = own[(own["stage"] == "final") & (own["status"] == "ok")]
     objective = str(cell.protocol.objective)
@@ -63,18 +63,18 @@ def _cell_status(entry: dict[str, Any], rows: pd.DataFrame, store: Store) -> dic
     }
 
 
-def digests(cell: Cell, store: Store) -> tuple[str | None, str | None]:
+def digests(cell: Cell) -> tuple[str | None, str | None]:
     """Return the digests of the present source and of the data as last prepared."""
     try:
         source = provenance.source_digest(cell)
     except (KeyError, HarnessError):  # a component or plugin that is not installed now
         source = None
-    return source, prepared_hash(cell, store.root.parent / "_data")
+    return source, prepared_hash(cell)
 
 
-def prepared_hash(cell: Cell, folder: Path) -> str | None:
+def prepared_hash(cell: Cell) -> str | None:
     """Return the content hash of the cell's dataset as it was last prepared."""
-    return prepared.stored_hash(prepared.target(cell.dataset, folder))
+    return manifest.stored_hash(manifest.target(cell.dataset))
 
 
 def find_cell(results: Path, text: str) -> tuple[Store, dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from harness import components, grid, preparing, presets
+from harness import caching, components, grid, preparing, presets
 from harness.components import Kind
 from harness.errors import HarnessError, suggestion
 from harness.metrics import METRICS
@@ -26,9 +26,20 @@ _ARROWS = {"maximize": "higher", "minimize": "lower", "none": ""}
 def kinds() -> list[dict[str, Any]]:
     """Return one record per kind of things that can be listed."""
     return [
-        {"kind": kind, "count": len(listing(kind)), "what": what, "see": f"harness list {kind}"}
+        {"kind": kind, "count": len(names(kind)), "what": what, "see": f"harness list {kind}"}
         for kind, what in KINDS.items()
     ]
+
+
+def names(kind: str) -> list[str]:
+    """Return the names of what `listing` lists, without looking at any file.
+
+    Raises:
+        HarnessError: unknown kind.
+    """
+    if kind in WITH_OPTIONS:
+        return list(components.registry(WITH_OPTIONS[kind]))
+    return [record["name"] for record in listing(kind)]
 
 
 def listing(kind: str) -> list[dict[str, Any]]:
@@ -47,8 +58,7 @@ def listing(kind: str) -> list[dict[str, Any]]:
         entries = components.registry("model").values()
         return [{"name": e.name, "source": e.source, "summary": e.summary} for e in entries]
     if kind == "datasets":
-        entries = components.registry("dataset").values()
-        return [{"name": e.name, "needs": e.needs, "summary": e.summary} for e in entries]
+        return [_dataset(entry) for entry in components.registry("dataset").values()]
     if kind == "presets":
         return [_preset(one) for one in presets.PRESETS.values()]
     if kind == "weights":
@@ -64,6 +74,10 @@ def listing(kind: str) -> list[dict[str, Any]]:
 def _preset(one: presets.Preset) -> dict[str, Any]:
     keys = ", ".join(f"{key} = {value}" for key, value in one.keys.items())
     return {"name": one.name, "source": one.source, "sets": keys, "differs": one.differs}
+
+
+def _dataset(entry: Any) -> dict[str, Any]:
+    return {"name": entry.name, "state": caching.state(entry.name), "summary": entry.summary}
 
 
 def _loss(entry: Any) -> dict[str, Any]:
@@ -84,14 +98,15 @@ def detail(kind: str, name: str) -> dict[str, Any]:
     Raises:
         HarnessError: unknown kind or name.
     """
-    records = {record["name"]: record for record in listing(kind)}
-    if name not in records:
+    known = names(kind)
+    if name not in known:
         raise HarnessError(
-            f"there is no {name!r} among the {kind}{suggestion(name, records)}; "
+            f"there is no {name!r} among the {kind}{suggestion(name, known)}; "
             f"see: harness list {kind}"
         )
+    record = _record(kind, name)
     if kind not in WITH_OPTIONS:
-        return records[name]
+        return record
     component = WITH_OPTIONS[kind]
     options = [
         {
@@ -103,7 +118,15 @@ def detail(kind: str, name: str) -> dict[str, Any]:
         for key, field in components.options(component, name).model_fields.items()
     ]
     about = components.summary(component, name)
-    return {**records[name], "what": about, "options": options}
+    return {**record, "what": about, "options": options}
+
+
+def _record(kind: str, name: str) -> dict[str, Any]:
+    if kind == "datasets":
+        entry = components.registry("dataset")[name]
+        facts = {"needs": entry.needs, "page": entry.page, "licence": entry.licence}
+        return _dataset(entry) | {key: value for key, value in facts.items() if value}
+    return next(record for record in listing(kind) if record["name"] == name)
 
 
 def _type(annotation: Any) -> str:

@@ -9,14 +9,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from harness.metrics import PREFIX, frechet, latent, likelihood, pixel, spectrum
+from harness.appearance import Appearance, Reference, spread
+from harness.distances import Columns
+from harness.metrics import latent, likelihood
 from harness.protocol import Protocol
 
-# Figure 6 of Bredell et al. averages over 128 images.
-SPECTRUM_IMAGES = 128
 PICTURES = 16
 
-Columns = dict[str, float | int | str | None]
+# The importance-weighted bound decodes every image 50 times: the first images have to do.
+IWAE_IMAGES = 64
 
 
 @dataclass(frozen=True)
@@ -33,74 +34,81 @@ class Measured:
         return all(math.isfinite(v) for v in self.metrics.values() if isinstance(v, (int, float)))
 
 
-@dataclass(frozen=True)
-class Reference:
-    """What is known of a split before any model: features, spectrum, and the trivial floor."""
-
-    features: Any
-    moments: frechet.Moments
-    spectrum: Tensor
-    floor: dict[str, float]
-
-
 class Reconstructions:
-    """Accumulates what is measured on reconstructions."""
+    """Accumulates what is measured on reconstructions; `loss` is the trained loss, if at hand."""
 
-    def __init__(self, known: Reference, protocol: Protocol) -> None:
-        self.known, self.protocol, self.sigma = known, protocol, float("nan")
-        self.moments, self.spectrum = frechet.Moments(), spectrum.LogSpectrum()
+    def __init__(self, known: Reference, protocol: Protocol, loss: Any = None) -> None:
+        self.known, self.protocol, self.loss = known, protocol, loss
+        self.made = Appearance("recon", known)
         self.units = latent.ActiveUnits()
-        self.values: dict[str, list[Tensor]] = {name: [] for name in ("psnr", "ssim", "mse", "kl")}
+        self.values: dict[str, list[Tensor]] = {}
         self.errors: list[Tensor] = []
         self.shown: list[np.ndarray] = []
 
     def add(self, batch: Tensor, record: Any, recon: Tensor) -> None:
+        """Add images, the model's record of them and the reconstructions to be scored."""
         kl = latent.kl_divergence(record.mu.float(), record.logvar.float())
+        sampled = record.recon.float()
         # The bound is an expectation over the posterior, so it takes the sampled latent.
-        self.errors.append(squared_error(record.recon.float(), batch).cpu())
-        found = {
-            "psnr": pixel.psnr(recon, batch),
-            "ssim": pixel.ssim(recon, batch),
-            "mse": pixel.mse(recon, batch),
-            "kl": kl,
-        }
+        self.errors.append(squared_error(sampled, batch).cpu())
+        found = {score.name: score.compute(recon, batch) for score in self.known.pairs}
+        found["kl"] = kl
+        if self.known.final and self.loss is not None:
+            found["nll_paper"] = likelihood.nll_paper(
+                self.loss, sampled, batch, record.latent.float(), kl
+            )
         for name, value in found.items():
-            self.values[name].append(value.cpu())
+            self.values.setdefault(name, []).append(value.cpu())
         self.units.update(record.mu.float())
-        self.moments.update(self.known.features(recon))
-        add_spectrum(self.spectrum, recon)
+        self.made.add(recon)
         if sum(map(len, self.shown)) < PICTURES:
             self.shown.append(as_bytes(recon))
 
-    def close(self, sigma: float | None, size: int) -> None:
-        """Fit σ on these images, unless it was fitted on others, and take the bound."""
+    def close(self, sigma: float, size: int) -> None:
+        """Take the likelihoods at σ; `size` is the number of values in an image."""
         errors, kl = torch.cat(self.errors), torch.cat(self.values["kl"])
-        if sigma is None:
-            sigma = likelihood.optimal_sigma(float(errors.sum()), len(errors) * size)
-        self.sigma = sigma
-        self.values["elbo_sigma"] = [likelihood.elbo_sigma(errors, kl, size, sigma)]
+        bound = likelihood.elbo_sigma(errors, kl, size, sigma)
+        self.values["elbo_sigma"] = [bound]
+        self.values["elbo_bpd"] = [likelihood.elbo_bpd(bound, size)]
+        self.values["nll_sigma"] = [likelihood.gaussian_nll(errors, size, sigma)]
+        self.values["rate_bpd"] = [likelihood.bits_per_dim(kl, size)]
 
-    def metrics(self, count: int) -> Columns:
-        found: Columns = {}
+    def best_sigma(self, size: int) -> float:
+        """Return the σ of highest likelihood on these very images."""
+        errors = torch.cat(self.errors)
+        return likelihood.optimal_sigma(float(errors.sum()), len(errors) * size)
+
+    def metrics(self, sigma: float, fitted_on: str) -> Columns:
+        """Return the columns of the reconstructions."""
+        found: Columns = {"sigma_optimal": sigma, "active_units": self.units.active()}
         for name, values in self.values.items():
             found |= spread(name, values)
-        at = f"|at={self.protocol.evaluate_at}|n={count}"
-        signatures = {
-            "psnr": pixel.PSNR_SIGNATURE + at,
-            "ssim": pixel.SSIM_SIGNATURE + at,
-            "mse": pixel.MSE_SIGNATURE + at,
-            "kl": f"{latent.KL_SIGNATURE}|n={count}",
-            "elbo_sigma": f"{likelihood.ELBO_SIGNATURE}|at=sample|fit=validation|n={count}",
-            "sigma_optimal": f"{likelihood.SIGMA_SIGNATURE}|at=sample|fit=validation",
-            "active_units": f"{latent.ACTIVE_UNITS_SIGNATURE}|n={count}",
+        count = len(torch.cat(self.errors))
+        found |= {
+            f"{name}_signature": f"{text}|n={count}"
+            for name, text in self._signatures(fitted_on).items()
         }
-        found |= {"sigma_optimal": self.sigma, "active_units": self.units.active()}
-        found |= {f"{name}_signature": text for name, text in signatures.items()}
-        return found | _distances("recon", self.moments, self.spectrum, self.known, self.protocol)
+        return found | self.made.columns()
+
+    def _signatures(self, fitted_on: str) -> dict[str, str]:
+        at, sampled = f"|at={self.protocol.evaluate_at}", f"|at=sample|fit={fitted_on}"
+        found = {score.name: score.signature + at for score in self.known.pairs}
+        if "nll_paper" in self.values:
+            found["nll_paper"] = likelihood.nll_paper_signature(self.loss) + "|at=sample"
+        return found | {
+            "kl": latent.KL_SIGNATURE,
+            "rate_bpd": latent.RATE_SIGNATURE,
+            "elbo_sigma": likelihood.ELBO_SIGNATURE + sampled,
+            "elbo_bpd": likelihood.ELBO_BPD_SIGNATURE + sampled,
+            "nll_sigma": likelihood.NLL_SIGNATURE + sampled,
+            "sigma_optimal": likelihood.SIGMA_SIGNATURE + sampled,
+            "active_units": latent.ACTIVE_UNITS_SIGNATURE,
+        }
 
     def scores(self) -> pd.DataFrame:
-        columns = {name: torch.cat(values).numpy() for name, values in self.values.items()}
-        frame = pd.DataFrame(columns)
+        """Return one row per image: every score of its reconstruction."""
+        found = self.values | {f"{name}_recon": v for name, v in self.made.values.items()}
+        frame = pd.DataFrame({name: torch.cat(values).numpy() for name, values in found.items()})
         frame.insert(0, "index", np.arange(len(frame)))
         return frame
 
@@ -111,7 +119,7 @@ class Reconstructions:
             "indices": np.arange(len(recon), dtype=np.int64),
             "inputs": np.ascontiguousarray(images[: len(recon)]),
             "recon": recon,
-            "spectrum_recon": self.spectrum.mean().numpy().astype(np.float32),
+            "spectrum_recon": self.made.spectrum.mean().numpy().astype(np.float32),
         }
 
 
@@ -119,62 +127,28 @@ class Generations:
     """Accumulates what is measured on images decoded from prior noise."""
 
     def __init__(self, known: Reference) -> None:
-        self.known = known
-        self.moments, self.spectrum = frechet.Moments(), spectrum.LogSpectrum()
+        self.made = Appearance("gen", known)
         self.shown: np.ndarray | None = None
 
     def add(self, batch: Tensor) -> None:
+        """Add a batch of generated images."""
         if self.shown is None:
             self.shown = as_bytes(batch[:PICTURES])
-        self.moments.update(self.known.features(batch))
-        add_spectrum(self.spectrum, batch)
+        self.made.add(batch)
 
-    def metrics(self, known: Reference, protocol: Protocol, count: int) -> Columns:
-        found = _distances("gen", self.moments, self.spectrum, known, protocol)
-        return {"images": count, "generated": self.moments.count, **found}
+    def metrics(self) -> Columns:
+        """Return the columns of the generations."""
+        return {"generated": self.made.features.moments.count, **self.made.columns()}
 
     def pictures(self) -> dict[str, np.ndarray]:
+        """Keep the first samples."""
         shown = self.shown if self.shown is not None else np.zeros((0,), np.uint8)
-        return {"samples": shown, "spectrum_gen": self.spectrum.mean().numpy().astype(np.float32)}
-
-
-def _distances(
-    suffix: str,
-    moments: frechet.Moments,
-    log_spectrum: spectrum.LogSpectrum,
-    known: Reference,
-    protocol: Protocol,
-) -> Columns:
-    prefix = PREFIX[protocol.features]
-    difference, signed = spectrum.spectral_difference(log_spectrum.mean(), known.spectrum)
-    counted = f"|images={log_spectrum.images}"
-    return {
-        f"{prefix}_{suffix}": frechet.frechet_distance(moments, known.moments),
-        f"{prefix}_{suffix}_signature": frechet.signature(
-            known.features.signature, moments.count, known.moments.count
-        ),
-        f"spectrum_{suffix}": difference,
-        f"spectrum_{suffix}_signature": spectrum.SPECTRUM_SIGNATURE + counted,
-        f"spectrum_{suffix}_signed": signed,
-        f"spectrum_{suffix}_signed_signature": spectrum.SPECTRUM_SIGNED_SIGNATURE + counted,
-    }
-
-
-def spread(name: str, values: list[Tensor]) -> dict[str, float]:
-    """Return the mean over images and their standard deviation (n - 1)."""
-    joined = torch.cat(values).double()
-    spread = float(joined.std()) if len(joined) > 1 else 0.0
-    return {name: float(joined.mean()), f"{name}_std": spread}
+        spectrum_gen = self.made.spectrum.mean().numpy().astype(np.float32)
+        return {"samples": shown, "spectrum_gen": spectrum_gen}
 
 
 def squared_error(recon: Tensor, target: Tensor) -> Tensor:
     return (recon - target).double().square().sum((1, 2, 3))
-
-
-def add_spectrum(accumulated: spectrum.LogSpectrum, images: Tensor) -> None:
-    missing = SPECTRUM_IMAGES - accumulated.images
-    if missing > 0:
-        accumulated.update(images[:missing])
 
 
 def as_bytes(images: Tensor) -> np.ndarray:

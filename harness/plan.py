@@ -23,7 +23,7 @@ class Known:
 
     cell: Cell
     source_digest: str
-    data_hash: str
+    data_hash: str | None
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Checked:
     cell: Cell
     image_shape: tuple[int, int, int]
     images: tuple[int, int, int]  # in train, validation and test, after `limit`
-    data_hash: str
+    data_hash: str | None  # None: a large dataset that is not prepared yet
     source_digest: str
     beta_range: tuple[float, float] | None  # None: weights are missing, or β is fixed
     parameters: int
@@ -73,8 +73,8 @@ class Progress:
         return "partial" if self.trials or self.seeds else "missing"
 
 
-def check(cells: list[Cell], found: dict[str, prepared.Splits]) -> list[Checked]:
-    """Read the datasets into `found`, by spec, and check every cell; nothing is written.
+def check(cells: list[Cell], found: dict[str, prepared.Outline]) -> list[Checked]:
+    """Look the datasets up into `found`, by spec, and check every cell; nothing is written.
 
     Raises:
         HarnessError: the first cell that cannot run, with what to change.
@@ -83,27 +83,27 @@ def check(cells: list[Cell], found: dict[str, prepared.Splits]) -> list[Checked]
     losses = Losses()
     for cell in cells:
         if cell.dataset.spec not in found:
-            found[cell.dataset.spec] = prepared.read(cell.dataset)
+            found[cell.dataset.spec] = prepared.outline(cell.dataset)
         checked.append(_check(cell, found[cell.dataset.spec], losses))
     return checked
 
 
-def _check(cell: Cell, whole: prepared.Splits, losses: Losses) -> Checked:
+def _check(cell: Cell, data: prepared.Outline, losses: Losses) -> Checked:
     from harness.schedule import check_optimizer, make_schedule
 
-    splits = whole.limited(cell.protocol.limit)
-    images = (len(splits.train), len(splits.validation), len(splits.test))
-    _check_sizes(cell, splits.image_shape, images)
+    train, validation, test = (min(n, cell.protocol.limit or n) for n in data.counts)
+    images = (train, validation, test)
+    _check_sizes(cell, data.image_shape, images)
     make_schedule(cell.protocol.schedule, cell.protocol.epochs)
     check_optimizer(cell.protocol.optimizer)
-    parameters = _check_model(cell, splits.image_shape)
-    known = losses.built(cell.loss, splits.image_shape, cell.protocol.latent)
+    parameters = _check_model(cell, data.image_shape)
+    known = losses.built(cell.loss, data.image_shape, cell.protocol.latent)
     beta_range, missing = _check_loss(cell, known)
     return Checked(
         cell,
-        splits.image_shape,
+        data.image_shape,
         images,
-        splits.data_hash,
+        data.data_hash,
         provenance.source_digest(cell),
         beta_range,
         parameters,

@@ -27,7 +27,15 @@ _TRAINING = (
     "metrics/latent",
     "metrics/precision",
 )
-_EVALUATION = ("evaluate", "measured")
+_EVALUATION = (
+    "appearance",
+    "distances",
+    "evaluate",
+    "feature_cache",
+    "measured",
+    "reference",
+    "scores",
+)
 
 
 def source_digest(cell: Cell) -> str:
@@ -39,6 +47,11 @@ def source_digest(cell: Cell) -> str:
     shared += _closure(components.source_modules("dataset", [cell.dataset.name]))
     shared += _closure([*components.source_modules("model", [cell.model.name]), "models.base"])
     return f"{_digest(tuple(shared))}-{_loss_digest(cell)}"
+
+
+def dataset_digest(name: str) -> str:
+    """Return a digest of the source that reads a dataset."""
+    return _digest(tuple(_closure(components.source_modules("dataset", [name]))))
 
 
 def _loss_digest(cell: Cell) -> str:
@@ -57,7 +70,8 @@ def _loss_digest(cell: Cell) -> str:
 def evaluate_digest() -> str:
     """Return a digest of the source that scores trained models; `harness evaluate` renews it."""
     metrics = [path for path in _harness("metrics").glob("*.py") if path.name != "__init__.py"]
-    return _digest((*(_harness(f"{name}.py") for name in _EVALUATION), *sorted(metrics)))
+    own = [_harness(f"{name}.py") for name in _EVALUATION]
+    return _digest((*own, *sorted(metrics), *_closure(["losses.deep"])))
 
 
 def versions() -> dict[str, str]:

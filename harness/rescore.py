@@ -1,5 +1,6 @@
 """Scores stored final models again: new metrics or new weights, without training."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,7 +8,17 @@ from typing import Any
 
 import torch
 
-from harness import __version__, artefacts, evaluate, prepared, provenance, weights
+from harness import (
+    __version__,
+    artefacts,
+    components,
+    evaluate,
+    prepared,
+    provenance,
+    reference,
+    seeds,
+    weights,
+)
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell, make_protocol
@@ -15,6 +26,8 @@ from harness.metrics import METRICS
 from harness.protocol import Protocol
 from harness.schema import plain
 from harness.store import Store, newest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ def _known(row: dict[str, Any], path: Path, store: Store) -> _Known:
     """Load a model and its data, or say why they cannot be used."""
     model = artefacts.load_model(path)
     cell = Cell.model_validate(artefacts.describe_model(path)["cell"])
-    whole = prepared.load(cell.dataset, store.root.parent / "_data")
+    whole = prepared.load(cell.dataset)
     if whole.data_hash != row["data_hash"]:
         raise HarnessError(
             f"{cell.dataset.spec} changed since {cell.id} was trained: its models cannot be "
@@ -129,13 +142,46 @@ def _score(
     devices.configure(device, protocol.precision)
     model, splits = known.model.to(device), known.splits.limited(protocol.limit)
     axes = (cell.dataset.spec, cell.model.spec, int(row["seed"]))
-    real = evaluate.reference(splits.test, splits.train, protocol, device, weights.available())
+    real = reference.reference(
+        splits.test,
+        splits.train,
+        protocol,
+        device,
+        weights.available(),
+        kept=reference.place(cell, splits.data_hash, "test"),
+    )
     sigma = evaluate.fit_sigma(model, splits.validation, protocol, axes, device)
+    loss = _loss(store, row, cell, splits, axes)
     measured = evaluate.evaluate(
-        model, splits.test, real, protocol, axes=axes, device=device, sigma=sigma
+        model,
+        splits.test,
+        real,
+        protocol,
+        axes=axes,
+        device=device,
+        sigma=sigma,
+        loss=None if loss is None else loss.to(device),
     )
     artefacts.save_measured(store, cell.id, int(row["seed"]), measured)
     return _merged(row, measured.metrics)
+
+
+def _loss(
+    store: Store, row: dict[str, Any], cell: Cell, splits: prepared.Splits, axes: tuple[Any, ...]
+) -> Any:
+    """Return the loss as it was trained with this model; None where that cannot be had."""
+    try:
+        loss = components.build_loss(
+            cell.loss,
+            splits.image_shape,
+            cell.protocol.latent,
+            generator=seeds.generator("loss", *axes),
+            weights=weights.available(),
+        )
+        return loss if artefacts.load_loss_state(_model_path(store, row), loss) else None
+    except (HarnessError, ValueError) as error:  # its weights, its plugin or its state are gone
+        log.warning("%s: nll_paper is not computed: %s", cell.id, error)
+        return None
 
 
 def _protocol(cell: Cell, features: str | None) -> Protocol:

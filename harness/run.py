@@ -10,12 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from harness import plan, prepared
+from harness import manifest, plan, prepared
 from harness.adoption import adopt
 from harness.description import description
 from harness.errors import HarnessError, Interrupted
-from harness.files import sweep
 from harness.grid import Cell, Grid, select
+from harness.preparation import Tell as Decoded
+from harness.preparation import silent
 from harness.store import Store, now
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,6 @@ class Todo:
     chosen: list[plan.Checked]
     slots: list[str]
     threads: int
-    splits: dict[str, prepared.Splits]  # by dataset, until a run keeps them on disk
     rows: pd.DataFrame  # as stored when the run was planned
 
 
@@ -76,6 +76,25 @@ def check(options: Options) -> None:
         raise HarnessError(f"--jobs {options.jobs} must be at least 1")
 
 
+def ready(grid: Grid, options: Options, tell: Decoded = silent) -> None:
+    """Prepare the datasets of the grid that are not, or whose source changed.
+
+    A grid that cannot run is refused before anything is decoded.
+
+    Raises:
+        HarnessError: something in the grid cannot run, or a dataset is missing or unusable.
+        StoreError: a dataset cannot be kept.
+    """
+    check(options)
+    cells = select(grid.cells(), options.only)
+    datasets = {cell.dataset.spec: cell.dataset for cell in cells}
+    kept = [manifest.whole(manifest.target(dataset)) for dataset in datasets.values()]
+    if None in kept:
+        plan.check(cells, {})
+    for dataset in datasets.values():
+        prepared.ready(dataset, tell=tell)
+
+
 def prepare(grid: Grid, options: Options) -> Todo:
     """Check the grid against its data and find what is left to do; nothing is written.
 
@@ -87,8 +106,7 @@ def prepare(grid: Grid, options: Options) -> Todo:
     cells = grid.cells()
     slots, threads = _slots(options, len(cells))
     store.check_schema()
-    splits: dict[str, prepared.Splits] = {}
-    checked = plan.check(select(cells, options.only), splits)
+    checked = plan.check(select(cells, options.only), {})
     rows = store.rows()
     progress = {
         item.cell.id: plan.progress(item.cell, rows, item.source_digest, item.data_hash)
@@ -99,7 +117,7 @@ def prepare(grid: Grid, options: Options) -> Todo:
         if known.state == "failed" and str(known.failed).startswith("unavailable"):
             progress[item.cell.id] = known if item.missing else replace(known, failed=None)
     chosen = [c for c in checked if plan.wanted(progress[c.cell.id].state, options.rerun)]
-    return Todo(grid, store, checked, progress, chosen, slots, threads, splits, rows)
+    return Todo(grid, store, checked, progress, chosen, slots, threads, rows)
 
 
 def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
@@ -114,7 +132,6 @@ def execute(todo: Todo, options: Options, tell: Tell) -> pd.DataFrame:
     todo.store.prepare()
     with todo.store.lock(), _recorded(tell, todo.store.root / "_logs" / "run.jsonl") as told:
         todo.store.tidy()
-        _keep_data(todo, options)
         todo.store.write_grid(description(todo, options))
         chosen = _adopt(todo, options, told)
         for item in chosen:
@@ -155,23 +172,15 @@ def _recorded(tell: Tell, path: Path) -> Iterator[Tell]:
         yield record
 
 
-def _keep_data(todo: Todo, options: Options) -> None:
-    """Keep the datasets where the cells' processes find them, and let go of them here."""
-    sweep(options.results / "_data")
-    for item in todo.cells:
-        splits = todo.splits.pop(item.cell.dataset.spec, None)
-        if splits is not None:
-            prepared.keep(item.cell.dataset, splits, options.results / "_data")
-
-
 def _assignment(cell: Cell, todo: Todo, options: Options) -> Any:
     from harness import weights
     from harness.cell import Assignment
+    from harness.settings import settings
 
     return Assignment(
         cell=cell,
         results=todo.store.root,
-        data=options.results / "_data",
+        data=settings().prepared,
         weights=weights.available(),
         keep_models=options.keep_models,
     )

@@ -21,6 +21,7 @@ _IDENTITY: dict[str, pa.DataType] = {
     "grid": _TEXT,
     "cell": _TEXT,  # photos32-conv4-l2-1f3a9c02
     "dataset": _TEXT,  # spec with its options: photos[size=32]
+    "image_shape": _TEXT,  # C×H×W: 3x64x64
     "model": _TEXT,
     "loss": _TEXT,
     "dataset_options": _TEXT,  # JSON, defaults filled in

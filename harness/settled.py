@@ -67,11 +67,14 @@ def _done(cells: list[Cell], rows: pd.DataFrame) -> list[plan.Known] | None:
     known = []
     for cell in cells:
         if cell.dataset.spec not in hashes:
-            hashes[cell.dataset.spec] = prepared.read(cell.dataset).data_hash
-        source, data = provenance.source_digest(cell), hashes[cell.dataset.spec]
-        if plan.progress(cell, rows, source, data).state != "done":
+            data = prepared.unchanged(cell.dataset)
+            if data is None:
+                return None
+            hashes[cell.dataset.spec] = data.data_hash
+        source, data_hash = provenance.source_digest(cell), hashes[cell.dataset.spec]
+        if plan.progress(cell, rows, source, data_hash).state != "done":
             return None
-        known.append(plan.Known(cell, source, data))
+        known.append(plan.Known(cell, source, data_hash))
     return known
 
 

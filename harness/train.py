@@ -70,6 +70,7 @@ class Trainer:
         checkpoint: Checkpoint | None = None,
         stop: Callable[[], bool] = lambda: False,
         resident: bool | None = None,
+        stochastic: bool = False,
         snapshots: Snapshots | None = None,
     ) -> None:
         # Channels last is two to three times faster on CPUs and what tensor cores want on GPUs.
@@ -77,7 +78,7 @@ class Trainer:
         self.job, self.loss = job, loss.to(job.device)
         self.loss_generator, self.checkpoint, self.stop = loss_generator, checkpoint, stop
         self.snapshots = snapshots
-        self.batches = Batches(images, job.protocol.batch, job.device, resident)
+        self.batches = Batches(images, job.protocol.batch, job.device, resident, stochastic)
         self.result = Trained()
         self._values = math.prod(images.shape[1:])
         self.steps = Steps(job, self.model, self.loss)

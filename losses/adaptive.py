@@ -35,7 +35,8 @@ class Adaptive(ReconstructionLoss):
 
     `representation`: of the residual, `cdf97` wavelets, orthonormal `dct` of the whole image or
     `pixel`.
-    `colour`: `yuv`, scaled to determinant 1, or `rgb`; other than three channels stay as they are.
+    `colour`: `yuv`, scaled to determinant 1, or `rgb`, the channels as they are; `auto` is `yuv`
+    for three channels and `rgb` for others.
     `levels`: of the wavelets; fewer where the shorter side halves to 1 sooner.
     `alpha_lo`, `alpha_hi`, `alpha_init`: the shapes' range, within 0 to 4, and start. Equal bounds
     fix the shape: 2 and 2 for normal, 0 and 0 for Cauchy noise.
@@ -48,7 +49,7 @@ class Adaptive(ReconstructionLoss):
     the wavelets change volume, its logarithm is subtracted, so that the density stays normalised.
 
     Source: Barron 2019, eqs. 8, 16 and 17 and section 3.1. Needs `image_shape`. Raises
-    `InvalidOption` for bounds out of order or range.
+    `InvalidOption` for bounds out of order or range and for `yuv` of other than three channels.
     """
 
     # 1 is the evidence lower bound. Of pixels as of `sigma`; of coefficients less, for each counts
@@ -64,7 +65,7 @@ class Adaptive(ReconstructionLoss):
         self,
         *,
         representation: Literal["cdf97", "dct", "pixel"] = "cdf97",
-        colour: Literal["yuv", "rgb"] = "yuv",
+        colour: Literal["auto", "yuv", "rgb"] = "auto",
         levels: int = 5,
         alpha_lo: float = 1e-6,
         alpha_hi: float = 3.0,
@@ -80,7 +81,7 @@ class Adaptive(ReconstructionLoss):
         _check(levels, (alpha_lo, alpha_init, alpha_hi), (scale_lo, scale_init))
         self.alpha_range, self.scale_range = (alpha_lo, alpha_hi), (scale_lo, scale_init)
         self.size = channels, height * width
-        self.yuv = colour == "yuv" and channels == 3
+        self.yuv = _is_yuv(colour, channels)
         self.transform = coefficients(representation, height, width, levels)
         yuv_matrix = torch.tensor(volume_preserving_yuv())
         self.register_buffer("yuv_matrix", yuv_matrix, persistent=False)
@@ -126,6 +127,15 @@ class Adaptive(ReconstructionLoss):
         constant = (scale.log() + log_partition(alpha, self.table)).sum()
         constant = constant - self.size[0] * self.transform.log_volume
         return rho(self.transform(residual), alpha, scale).sum((1, 2)) + constant
+
+
+def _is_yuv(colour: str, channels: int) -> bool:
+    if colour == "yuv" and channels != 3:
+        raise InvalidOption(
+            f"colour is 'yuv' but the images have {channels} channel{'s' * (channels != 1)}; set "
+            "colour=auto or rgb, or give images of 3 channels"
+        )
+    return colour != "rgb" and channels == 3
 
 
 def _check(levels: int, shapes: tuple[float, float, float], scales: tuple[float, float]) -> None:

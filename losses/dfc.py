@@ -27,8 +27,8 @@ class DFC(ReconstructionLoss):
     """Deep feature consistent loss on VGG-19, times C*H*W.
 
     `sum_l 1/2 * 1/(2 C_l W_l H_l) sum_cwh (phi_l(x) - phi_l(y))^2`: the paper's per-layer loss,
-    eq. 2, each weighted by 0.5. The authors' code leaves out the inner 1/2 and averages over the
-    batch. Not a density; symmetric; from 0 (identical) up, without a bound.
+    each weighted by 0.5. The authors' code leaves out the inner 1/2 and averages over the batch.
+    Not a density; symmetric; from 0 (identical) up, without a bound.
 
     `layers`: `123` for relu1_1, relu2_1, relu3_1 (their VAE-123) or `345` for relu3_1, relu4_1,
     relu5_1 (VAE-345).
@@ -39,7 +39,7 @@ class DFC(ReconstructionLoss):
     `min_side`: images whose shorter side is below it are enlarged to it, bilinear. One channel is
     repeated to three.
 
-    Source: Hou et al. 2017, eqs. 2 and 3. Needs the weights `vgg19`, or `vgg19-caffe`. Raises
+    Source: Hou et al. 2017 (DFC-VAE). Needs the weights `vgg19`, or `vgg19-caffe`. Raises
     `MissingWeights`, `WrongWeights`, and `InvalidOption` for images it cannot take.
     """
 

@@ -37,7 +37,7 @@ class DISTS(ReconstructionLoss):
     `min_side`: images whose shorter side is below it are enlarged to it, bilinear (the authors
     rate images of 256). One channel is repeated to three.
 
-    Source: Ding et al. 2020, eqs. 3 to 6; input normalised by ImageNet's mean and standard
+    Source: Ding et al. 2020 (DISTS); input normalised by ImageNet's mean and standard
     deviation as in the authors' release. Needs the weights `vgg16` (torchvision's) and `dists`.
     Raises `MissingWeights`, `WrongWeights`, and `InvalidOption` for images it cannot take.
     """

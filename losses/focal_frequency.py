@@ -31,7 +31,7 @@ class FocalFrequency(ReconstructionLoss):
 
     The authors add 100 times their mean to the mean squared error: here `l2 + 50*ffl`.
 
-    Source: Jiang et al. 2021, eqs. 8 to 10, and their package focal-frequency-loss 0.3.0, whose
+    Source: Jiang et al. 2021, and their package focal-frequency-loss 0.3.0, whose
     value times C*H*W this is. Needs `image_shape`; raises `InvalidOption` when alpha is negative
     or the tiles do not divide the image.
     """

@@ -32,7 +32,10 @@ class MultiScaleSSIM(ReconstructionLoss):
 
     Means below 0, where a power is not defined, count as 0. The slope of a power at 0 is infinite,
     so below 0.001 it is replaced by the chord `0.001^(w-1) t`: value and gradient are finite and
-    belong together, and means from 0.001 on keep their exact value.
+    belong together, and means from 0.001 on keep their exact value. So where a scale's mean is 0 or
+    below, as for images that have nothing in common or are each other's negatives, the energy of
+    the channel is at its maximum and its gradient is zero: training cannot start from there alone,
+    and `l2` or `l1` beside it helps.
 
     Options:
       scales: 1 to 5. The first `scales` of the five weights, divided by their sum. None takes 5

@@ -90,7 +90,7 @@ class ContinuousBernoulli(ReconstructionLoss):
     target (0.94 for 0.7), and a picture of p has more contrast than the image it reconstructs.
 
     Uses `logits` when given, else `logit(clamp(recon, 1e-7, 1 - 1e-7))`. Source: Loaiza-Ganem &
-    Cunningham 2019, eq. 7 and 8.
+    Cunningham 2019.
     """
 
     # ce's, tuned by training, times the ratio of gradients at blurred photographs, 5.5.

@@ -43,7 +43,6 @@ class WeightedSum(ReconstructionLoss):
             sum(weight * loss.beta_range[0] for weight, loss in self._weighted()),
             sum(weight * loss.beta_range[1] for weight, loss in self._weighted()),
         )
-        self.batch_coupled = any(loss.batch_coupled for loss in self._losses)
         self.stopped_gradient = any(loss.stopped_gradient for loss in self._losses)
         self.starts_at = max(loss.starts_at for loss in self._losses)
         self.requires = tuple(dict.fromkeys(n for loss in self._losses for n in loss.requires))
@@ -53,6 +52,11 @@ class WeightedSum(ReconstructionLoss):
             self.decoder_loss = self._sum_decoder_losses
         if any(loss.companion_loss is not None for loss in self._losses):
             self.companion_loss = self._sum_companion_losses
+
+    @property
+    def batch_coupled(self) -> bool:  # type: ignore[override]
+        """Whether a term couples the images of a batch now; some do in training alone."""
+        return any(loss.batch_coupled for loss in self._losses)
 
     @property
     def _losses(self) -> list[ReconstructionLoss]:
@@ -99,8 +103,22 @@ class WeightedSum(ReconstructionLoss):
             loss.start_epoch(progress)
 
     def snapshot(self, latent: Tensor) -> dict[str, Tensor]:
-        """Return what its terms would keep."""
-        return {k: v for loss in self._losses for k, v in loss.snapshot(latent).items()}
+        """Return what its terms would keep.
+
+        Where several terms have snapshots, each name ends in its term's number, from 1:
+        `kernels_1`, `kernels_2`.
+        """
+        shown = [number for number, loss in enumerate(self._losses) if _shows(loss)]
+        return {
+            name if len(shown) == 1 else f"{name}_{number + 1}": value
+            for number in shown
+            for name, value in self._losses[number].snapshot(latent).items()
+        }
+
+
+def _shows(loss: ReconstructionLoss) -> bool:
+    # by its class: a term may show nothing in one epoch, and no name may change for that
+    return type(loss).snapshot is not ReconstructionLoss.snapshot
 
 
 def _checked_weight(weight: float) -> float:

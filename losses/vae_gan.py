@@ -63,7 +63,7 @@ class VAEGAN(ReconstructionLoss):
     beta = 1. It writes L_GAN = -[log(1 - D(y)) + log D(x)] and gives the decoder -L_GAN, the same
     game.
 
-    Source: Larsen et al. 2016, eq. 7 and algorithm 1, and the authors' code where the paper leaves
+    Source: Larsen et al. 2016, algorithm 1, and the authors' code where the paper leaves
     numbers open; its algorithm has the discriminator descend a log-likelihood that it should climb.
     The network is described in `losses.discriminator`. Needs `image_shape`; raises `InvalidOption`
     for images of another shape and for options out of range.

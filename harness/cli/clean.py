@@ -11,7 +11,7 @@ from harness.cli import output
 
 def clean(
     kind: Annotated[
-        list[str] | None, typer.Option(help="What to delete, repeatable; superseded and data.")
+        list[str] | None, typer.Option(help="What to delete, repeatable; superseded.")
     ] = None,
     grid: Annotated[str | None, typer.Option("--grid", "-g", help="One grid only.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise only show.")] = False,

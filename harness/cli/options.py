@@ -18,9 +18,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 
 
 def _names(kind: str, incomplete: str) -> list[str]:
-    from harness.listing import listing
+    from harness.listing import names
 
-    return [r["name"] for r in listing(kind) if r["name"].startswith(incomplete)]
+    return [name for name in names(kind) if name.startswith(incomplete)]
 
 
 def complete_loss(incomplete: str) -> list[str]:

@@ -1,22 +1,87 @@
 """`harness prepare`: get beforehand what runs need."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from harness.cli import options as shared
 from harness.cli import output
 
+KEPT = "what was decoded is kept; the same command goes on from there"
+
 
 def prepare(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="What to get; all that has an address without it."),
+        typer.Argument(
+            help="Datasets, such as celeba64 or folder:PATH[size=64]; with --weights the weights, "
+            "all that have an address without it.",
+            autocompletion=shared.complete_dataset,
+        ),
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="Folder of a dataset's files; HARNESS_DATA.", metavar="PATH"),
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check prepared datasets, change nothing.")
+    ] = False,
     weights: Annotated[bool, typer.Option("--weights", help="Get pretrained weights.")] = False,
     json: shared.Json = False,
 ) -> None:
-    """Get pretrained weights from their official addresses, checked by sha256."""
+    """Decode datasets once, for all runs, or get pretrained weights.
+
+    Datasets are read from the files that you have. Interrupted, the same command goes on.
+    """
+    from harness.errors import HarnessError, Interrupted
+
+    if weights and (from_ is not None or verify):
+        given = "--verify" if verify else "--from"
+        raise HarnessError(f"--weights and {given} do not go together: {given} is for datasets")
+    if weights:
+        output.show(json, _weights(names))
+        return
+    if not names:
+        raise HarnessError(
+            "say what to prepare: harness prepare DATASET ... or harness prepare --weights "
+            "[NAME ...]; see: harness list datasets"
+        )
+    try:
+        records = _datasets(names, from_, verify, json)
+    except KeyboardInterrupt:
+        raise Interrupted(KEPT) from None
+    _show(records, verify, json)
+
+
+def _datasets(
+    names: list[str], root: Path | None, verify: bool, json: bool
+) -> list[dict[str, Any]]:
+    from harness import caching, launch
+    from harness.terminal.decoded import Decoded
+
+    if verify:
+        return caching.verify_datasets(names, root)
+    console = output.console(stderr=True)
+    with Decoded(console, console.is_terminal and not launch.in_ci()) as shown:
+        return caching.prepare_datasets(names, root, shown.tell)
+
+
+def _show(records: list[dict[str, Any]], verify: bool, json: bool) -> None:
+    if json:
+        output.show_json(records)
+        return
+    from harness.terminal import screens
+
+    console = output.console()
+    for record in records:
+        title = f"{record['name']}: {'as it was prepared' if verify else 'ready'}"
+        console.print(title, style="bold", highlight=False, markup=False)
+        rest = {key: value for key, value in record.items() if key != "name"}
+        screens.facts(console, rest, "  ")
+
+
+def _weights(names: list[str] | None) -> list[dict[str, Any]]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -27,10 +92,7 @@ def prepare(
     )
 
     from harness import preparing
-    from harness.errors import HarnessError
 
-    if not weights:
-        raise HarnessError("say what to prepare: harness prepare --weights [NAME ...]")
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -45,5 +107,4 @@ def prepare(
                 tasks[name] = bars.add_task(name, total=total)
             bars.update(tasks[name], completed=done, total=total)
 
-        records = preparing.prepare_weights(names, tell)
-    output.show(json, records)
+        return preparing.prepare_weights(names, tell)

@@ -45,7 +45,7 @@ def probe(
     chosen = probing.read_losses(losses)
     component = bench.read_dataset(dataset, size)
     with output.console(stderr=True).status(f"spoiling images of {component.spec}") as line:
-        spoilt = bench.set_up(component, images, results / "_data")
+        spoilt = bench.set_up(component, images)
         found = probing.probe(chosen, spoilt, line.update)
     files = probing.keep(found, results / "_probe", out)
     if json:

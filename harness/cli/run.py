@@ -111,6 +111,8 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
     from harness.terminal import screens
 
     console = output.console(stderr=json)
+    if not dry_run:
+        _ready(console, found, options)
     todo = prepare(found, options)
     expected = launch.expect(todo)
     console.print(screens.headline(todo, expected), highlight=False, markup=False, soft_wrap=True)
@@ -127,6 +129,15 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
     for line in screens.already(left):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     _end(console, _execute(console, todo, options), json)
+
+
+def _ready(console: "Console", found: "Grid", options: "Options") -> None:
+    from harness import launch
+    from harness.run import ready
+    from harness.terminal.decoded import Decoded
+
+    with Decoded(console, console.is_terminal and not launch.in_ci()) as shown:
+        ready(found, options, shown.tell)
 
 
 def _end(console: "Console", summary: "Summary", json: bool) -> NoReturn:

@@ -1,19 +1,29 @@
 """Feature extractors for Fréchet distances, and the random one that is always there."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.metrics import FEATURE_DIMS, PREFIX
+from harness.metrics import FEATURE_DIMS, PREFIX, SPACES
 from harness.metrics.pixel import quantise
 
-__all__ = ["PREFIX", "Extractor", "Features", "MissingFeatureWeights", "RandomFeatures", "make"]
+__all__ = [
+    "PREFIX",
+    "Extractor",
+    "Features",
+    "MissingFeatureWeights",
+    "RandomFeatures",
+    "advice",
+    "make",
+]
+
+Found = TypeVar("Found")
 
 SEED = 0
 SMALLEST = 8
@@ -62,12 +72,14 @@ class Extractor(nn.Module, ABC):
         An image's features do not depend on its batch. Raises ValueError when the images are not
         `(B, channels, H, W)` with H, W >= 8.
         """
+        return torch.cat(self.in_chunks(images, self.extract)).float()
+
+    def in_chunks(self, images: Tensor, extract: Callable[[Tensor], Found]) -> list[Found]:
+        """Return what `extract` finds in each chunk of the images; raises as `forward`."""
         height, width = _checked_size(images, self.channels)
         with torch.autocast(images.device.type, enabled=False):
             rgb = quantise(images.float()).expand(-1, 3, -1, -1)
-            return torch.cat(
-                [self.extract(part).float() for part in rgb.split(self.chunk(height, width))]
-            )
+            return [extract(part) for part in rgb.split(self.chunk(height, width))]
 
     @abstractmethod
     def extract(self, rgb: Tensor) -> Tensor:
@@ -125,7 +137,7 @@ class RandomFeatures(Extractor):
 def make(name: str, channels: int, weights: Mapping[str, Path | str] | None = None) -> Features:
     """Return the extractor `name` for images of `channels` channels, on the CPU.
 
-    `weights` maps "squeezenet" and "inception" to local files; "random" needs none. Raises
+    `weights` maps the name of a pretrained space to a local file; "random" needs none. Raises
     MissingFeatureWeights when the file is not given or not there, ValueError on an unknown name or
     a file of other contents.
     """
@@ -133,16 +145,30 @@ def make(name: str, channels: int, weights: Mapping[str, Path | str] | None = No
         return RandomFeatures(channels)
     if name not in FEATURE_DIMS:
         raise ValueError(f"Features {name!r} are unknown; choose one of {', '.join(FEATURE_DIMS)}.")
-    from harness.metrics.pretrained import EXTRACTORS
+    from harness.metrics.inception import InceptionFeatures
+    from harness.metrics.squeezenet import SqueezeNetCaffe, SqueezeNetFeatures
 
+    extractors = (SqueezeNetFeatures, SqueezeNetCaffe, InceptionFeatures)
+    extractor = next(each for each in extractors if each.name == name)
     path = (weights or {}).get(name)
     if path is None or not Path(path).is_file():
         seen = "no path was given" if path is None else f"{path} is not a file"
         raise MissingFeatureWeights(
-            f"Features {name!r} need {EXTRACTORS[name].weights_file}, but {seen}; "
+            f"Features {name!r} need {extractor.weights_file}, but {seen}; "
             "give its path or use the features 'random'."
         )
-    return EXTRACTORS[name](channels, Path(path))
+    return extractor(channels, Path(path))
+
+
+def advice(space: str, channels: int) -> str | None:
+    """Return what a reader of distances in `space` must know of grey images; None if nothing."""
+    if space == "random" or channels != 1:
+        return None
+    return (
+        f"{SPACES[space].label[0].upper()}{SPACES[space].label[1:]} were learned from colour "
+        "photographs and mean little for grey or medical images: prefer the features 'random', "
+        "which favour no domain."
+    )
 
 
 def _draw_weights() -> list[Tensor]:

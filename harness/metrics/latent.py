@@ -6,6 +6,7 @@ from torch import Tensor
 from harness.metrics.precision import float64
 
 KL_SIGNATURE = "kl|diagonal-gaussian|standard-normal-prior|sum-latent|nats|per-image|v1"
+RATE_SIGNATURE = "rate|kl|standard-normal-prior|bits/dim|per-image|v1"
 ACTIVE_UNITS_SIGNATURE = "active-units|var-x-of-mu>0.01|v1"
 
 THRESHOLD = 0.01

@@ -5,6 +5,7 @@ from typing import Literal
 
 Direction = Literal["maximize", "minimize", "none"]
 Spread = Literal["", "images", "subsets"]
+Table = Literal["main", "reconstruction", "likelihood", "distribution", "sharpness", ""]
 
 
 @dataclass(frozen=True)
@@ -13,8 +14,8 @@ class Metric:
 
     `unit` is "" for a pure number; `direction` is "none" where neither end is better; `spread` says
     of what the column `<name>_std` is the standard deviation, "" where there is none; `final` says
-    that only final models are measured, because it takes long; `headline` that the report's main
-    table shows it, other tables show the rest.
+    that only final models are measured, because it takes long; `table` in which of the report's
+    tables it stands, "" where it stands in none of its own.
     """
 
     name: str
@@ -25,7 +26,7 @@ class Metric:
     decimals: int
     summary: str
     final: bool = False
-    headline: bool = True
+    table: Table = "main"
 
     @property
     def per_image(self) -> bool:

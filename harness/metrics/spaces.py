@@ -8,7 +8,7 @@ SPACES: dict[str, FeatureSpace] = {
         FeatureSpace("random", 64, "frd", "krd", "random features", 4),
         FeatureSpace("squeezenet", 512, "fsd", "ksd", "SqueezeNet features", 2),
         FeatureSpace(
-            "squeezenet-caffe", 512, "fsd_caffe", "ksd_caffe", "features of the Caffe SqueezeNet", 2
+            "squeezenet-caffe", 512, "fsd_caffe", "ksd_caffe", "features of the Caffe SqueezeNet", 0
         ),
         FeatureSpace("inception", 2048, "fid", "kid", "Inception features", 2),
     )
@@ -28,6 +28,17 @@ def space_of(metric: str) -> str | None:
             return space.name
     taps = {column.name for column in inception_taps()}
     return "inception" if metric in taps else None
+
+
+def advice(space: str, channels: int) -> str | None:
+    """Return what a reader of distances in `space` must know of grey images; None if nothing."""
+    if space == "random" or channels != 1:
+        return None
+    label = SPACES[space].label
+    return (
+        f"{label[0].upper()}{label[1:]} were learned from colour photographs and mean little for "
+        "grey or medical images: prefer the features 'random', which favour no domain."
+    )
 
 
 def distances() -> list[Metric]:
@@ -57,15 +68,15 @@ def _further(space: FeatureSpace) -> list[Metric]:
         Metric(
             f"{name}_infinity", f"{label}∞ gen.", "", "minimize", "", space.decimals,
             f"Distance of generated images extrapolated to infinitely many, {space.label}",
-            True, False,
+            True, "distribution",
         ),
         Metric(
             f"{name}_low", f"{label} gen. low", "", "none", "", space.decimals,
-            f"Lower {half}, {space.label}", True, False,
+            f"Lower {half}, {space.label}", True, "distribution",
         ),
         Metric(
             f"{name}_high", f"{label} gen. high", "", "none", "", space.decimals,
-            f"Upper {half}, {space.label}", True, False,
+            f"Upper {half}, {space.label}", True, "distribution",
         ),
     ]  # fmt: skip
 
@@ -74,7 +85,7 @@ def _kernel(space: FeatureSpace) -> list[Metric]:
     return [
         Metric(
             f"{space.kernel}_{end}", f"{_upper(space.kernel)} {short}", "×10³", "minimize",
-            "subsets", 3, f"Kernel distance of {what}, {space.label}", True, False,
+            "subsets", 3, f"Kernel distance of {what}, {space.label}", True, "distribution",
         )
         for end, short, what in ENDS
     ]  # fmt: skip
@@ -85,7 +96,7 @@ def inception_taps() -> list[Metric]:
     return [
         Metric(
             f"fid{dims}_{end}", f"FID({dims}) {short}", "", "minimize", "", 3,
-            f"Fréchet distance of {what}, {dims} Inception features", True, False,
+            f"Fréchet distance of {what}, {dims} Inception features", True, "distribution",
         )
         for dims in INCEPTION_DIMS
         for end, short, what in ENDS

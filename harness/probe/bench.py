@@ -46,8 +46,10 @@ def read_dataset(text: str | None, size: int | None) -> Component:
     return components.resolve("dataset", format_spec(chosen.name, options))
 
 
-def set_up(dataset: Component, images: int, data: Path) -> Bench:
+def set_up(dataset: Component, images: int, data: Path | None = None) -> Bench:
     """Spoil the first images of the test split in every way to every level.
+
+    `data` is where prepared datasets lie; `settings().prepared` without it.
 
     Raises:
         HarnessError: the dataset cannot be read, or there are no images to take.

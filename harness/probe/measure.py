@@ -54,8 +54,10 @@ def react(
 ) -> tuple[Reaction, ...]:
     """Ask a loss about every perturbation at every level that enough of the images reach.
 
+    An image counts where both the perturbation and the noise it is compared with reach the level.
     The loss is asked as in validation, its randomness off, with schedules at the end of the
-    budget, so that every term counts.
+    budget, so that every term counts. One whose energies depend on the batch is asked about
+    perturbation, noise and target with the same images in the batch.
 
     Args:
         loss: keeps its parameters.
@@ -65,22 +67,37 @@ def react(
     """
     loss.eval().requires_grad_(False)
     loss.start_epoch(max(1.0, loss.starts_at))
-    perfect = _ask(loss, targets, targets, latent).energy
-    noise = [_ask(loss, images, targets, latent) for images in ladder[NOISE].images]
+    perfect = _Asked(loss, targets, targets, latent)
+    noise = [_Asked(loss, images, targets, latent) for images in ladder[NOISE].images]
     found = []
     for name, rungs in ladder.items():
         for number in range(len(LEVELS)):
-            which = rungs.reached[number]
+            which = rungs.reached[number] & ladder[NOISE].reached[number]
             if not enough(int(which.sum()), len(which)):
                 continue
+            beside = noise[number].of(which)
             answer = (
-                noise[number]
+                beside
                 if name == NOISE
                 else _ask(loss, rungs.images[number][which], targets[which], latent[which])
             )
-            level_noise = _Answer(noise[number].energy[which], noise[number].gradient[which])
-            found.append(_reaction(name, number, rungs, answer, level_noise, perfect[which]))
+            flawless = perfect.of(which).energy
+            found.append(_reaction(name, number, rungs, which, answer, beside, flawless))
     return tuple(found)
+
+
+class _Asked:
+    """What a loss says of all the images, and of any of them."""
+
+    def __init__(self, loss: Any, recon: Tensor, target: Tensor, latent: Tensor) -> None:
+        self.loss, self.batch = loss, (recon, target, latent)
+        self.whole = _ask(loss, *self.batch)
+
+    def of(self, which: Tensor) -> _Answer:
+        """Return the answer for some of the images, asked again where their mates count."""
+        if self.loss.batch_coupled and not which.all():
+            return _ask(self.loss, *(each[which] for each in self.batch))
+        return _Answer(self.whole.energy[which], self.whole.gradient[which])
 
 
 def _ask(loss: Any, recon: Tensor, target: Tensor, latent: Tensor) -> _Answer:
@@ -91,9 +108,14 @@ def _ask(loss: Any, recon: Tensor, target: Tensor, latent: Tensor) -> _Answer:
 
 
 def _reaction(
-    name: str, number: int, rungs: Rungs, answer: _Answer, noise: _Answer, perfect: Tensor
+    name: str,
+    number: int,
+    rungs: Rungs,
+    which: Tensor,
+    answer: _Answer,
+    noise: _Answer,
+    perfect: Tensor,
 ) -> Reaction:
-    which = rungs.reached[number]
     excess, norm = answer.energy - perfect, _norm(answer.gradient)
     frequency, power = _spectrum(answer.gradient)
     return Reaction(

@@ -16,7 +16,7 @@ from harness.errors import HarnessError, StoreError
 from harness.probe import measure, table
 from harness.probe.bench import LATENT, Bench, threads
 from harness.probe.ladder import LEVELS, Rungs
-from harness.probe.perturbations import PERTURBATIONS
+from harness.probe.perturbations import NOISE, PERTURBATIONS
 from harness.specs import slug
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def _with_gaps(
             place = {"perturbation": each.name, "level": level, "unit": each.unit}
             found = known.get((each.name, level))
             if found is None:
-                which = rungs[each.name].reached[number]
+                which = rungs[each.name].reached[number] & rungs[NOISE].reached[number]
                 cause = f"{int(which.sum())} of {len(which)} images can be spoilt so far"
                 rows.append(place | {"status": "left out", "cause": cause})
             else:

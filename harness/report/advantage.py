@@ -1,7 +1,10 @@
 """Losses that have seen the metric: by its network (not ranked) or by its formula (noted)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+
+from harness.metrics import space_of
+from harness.report.collect import Cell
 
 # A metric on the network that a loss was trained with favours that loss: home advantage.
 LOSS_NETWORK = {
@@ -12,24 +15,23 @@ LOSS_NETWORK = {
     "squeeze": "squeezenet",
 }
 LPIPS_NETWORK = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
-METRIC_NETWORK = {
-    "lpips": "alexnet",
-    "dists": "vgg16",
-    "fsd_recon": "squeezenet",
-    "fsd_gen": "squeezenet",
-}
+METRIC_NETWORK = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
+# The Caffe release has other weights, but of the same network for the same task.
+SPACE_NETWORK = {"squeezenet": "squeezenet", "squeezenet-caffe": "squeezenet"}
+# Computed in whichever space the protocol names.
+IN_PROTOCOL_SPACE = ("precision_gen", "recall_gen", "density_gen", "coverage_gen")
 
 # A loss that is the metric, or a monotone function of it, or its form on another network.
 FORMULA: dict[str, tuple[str, ...]] = {
-    "l2": ("psnr", "mse"),
-    "sigma": ("psnr", "mse", "elbo_sigma"),
-    "ssim": ("ssim",),
-    "ms-ssim": ("ssim",),
-    "stft": ("ssim",),
-    "dft": ("ssim",),
-    "lpips": ("lpips",),
-    "vgg": ("lpips",),
-    "squeeze": ("lpips",),
+    "l2": ("psnr", "mse", "lfd", "nll_sigma"),
+    "sigma": ("psnr", "mse", "lfd", "nll_sigma", "elbo_sigma", "elbo_bpd"),
+    "ssim": ("ssim", "ssim_padded", "ms_ssim"),
+    "ms-ssim": ("ssim", "ssim_padded", "ms_ssim"),
+    "stft": ("ssim", "ssim_padded"),
+    "dft": ("ssim", "ssim_padded"),
+    "lpips": ("lpips", "lpips_vgg"),
+    "vgg": ("lpips", "lpips_vgg"),
+    "squeeze": ("lpips", "lpips_vgg"),
 }
 
 _TERM = re.compile(r"(?P<name>[a-z][a-z0-9_-]*)(?:\[(?P<options>[^\]]*)\])?\s*(?:\+|$)")
@@ -50,13 +52,18 @@ def networks(loss: str) -> Iterator[str]:
             yield LOSS_NETWORK[match["name"]]
 
 
-def home(loss: str, metric: str) -> bool:
-    """Tell whether `metric` runs on a network that `loss` was trained with."""
-    return METRIC_NETWORK.get(metric) in set(networks(loss))
+def home(cell: Cell, metric: str) -> bool:
+    """Tell whether `metric` runs on a network that the cell's loss was trained with."""
+    return _network(metric, cell.protocol) in set(networks(cell.loss))
 
 
-def optimised(loss: str, metric: str) -> bool:
-    """Tell whether `loss` optimises `metric` itself, or its form, without its network."""
-    if home(loss, metric):
+def _network(metric: str, protocol: Mapping[str, object]) -> str | None:
+    space = protocol.get("features") if metric in IN_PROTOCOL_SPACE else space_of(metric)
+    return METRIC_NETWORK.get(metric) or SPACE_NETWORK.get(str(space))
+
+
+def optimised(cell: Cell, metric: str) -> bool:
+    """Tell whether the cell's loss optimises `metric` itself, or its form, without its network."""
+    if home(cell, metric):
         return False
-    return any(metric in FORMULA.get(term, ()) for term in terms(loss))
+    return any(metric in FORMULA.get(term, ()) for term in terms(cell.loss))

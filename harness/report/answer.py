@@ -78,7 +78,7 @@ def _ground(cell: Cell, metric: str) -> str:
 def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:
     others = tuple(cell for cell in group.measured if cell is not ranking.best)
     sign = -1 if METRICS[metric].direction == "maximize" else 1
-    fair = [cell for cell in others if cell.whole and not home(cell.loss, metric)]
+    fair = [cell for cell in others if cell.whole and not home(cell, metric)]
     known = [cell for cell in fair if estimate(cell, metric).known]
     return min(known, key=lambda cell: sign * estimate(cell, metric).mean)
 

@@ -105,7 +105,7 @@ def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = Non
     With fewer than two of them there is no best.
     """
     direction = direction or METRICS[metric].direction
-    fair = [cell for cell in cells if cell.whole and not home(cell.loss, metric)]
+    fair = [cell for cell in cells if cell.whole and not home(cell, metric)]
     means = {cell.id: estimate(cell, metric).mean for cell in fair}
     fair = [cell for cell in fair if math.isfinite(means[cell.id])]
     if direction == "none" or len(fair) < 2:

@@ -23,8 +23,8 @@ def cost_of(cell: Cell, reference: Cell | None) -> Estimate:
     """Return the step time over the reference's, or seconds per 1,000 images without one."""
     if reference is not None:
         return step_ratio(cell, reference)
-    rows = cell.finals.assign(seconds=1000 / cell.finals["images_per_second"])
-    return estimate(cell, "seconds", rows)
+    rows = (1000 / cell.finals["images_per_second"]).to_frame("seconds_per_1000")
+    return estimate(cell, "seconds_per_1000", rows)
 
 
 def cost_label(reference: Cell | None) -> str:

@@ -5,6 +5,7 @@ import math
 import pandas as pd
 
 from harness.metrics import METRICS
+from harness.metrics import Table as Kind
 from harness.report.advantage import home, optimised
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
@@ -37,6 +38,36 @@ def main_table(group: Group) -> Table:
         rows=(*([floor] if floor else []), *rows),
         notes=notes(group, columns, list(rankings.values())),
     )
+
+
+FURTHER: dict[Kind, str] = {
+    "reconstruction": "Reconstructions, further measures",
+    "likelihood": "Likelihood and rate",
+    "distribution": "Distances between sets, further measures",
+    "sharpness": "Sharpness and spectra",
+}
+
+
+def further_table(group: Group, kind: Kind) -> Table | None:
+    """Return one of the tables that hold what the main table leaves out; None where it is empty."""
+    columns = measures(group, kind)
+    if not columns:
+        return None
+    rankings = {each: _ranking(group, each) for each in columns}
+    rows = [
+        Row(
+            cell.label,
+            tuple(_entry(cell, each, rankings[each]) for each in columns),
+            cell.label,
+            badge=cell.state,
+            marks="" if cell.whole else "§",
+        )
+        for cell in group.measured
+    ]
+    title = f"{FURTHER[kind]}, {group.title}"
+    heads = tuple(_head(each) for each in columns)
+    lines = notes(group, columns, list(rankings.values()), marks=False)
+    return Table(f"{group.slug}-{kind}", title, caption(group), heads, tuple(rows), notes=lines)
 
 
 def _ranking(group: Group, measure: Measure) -> Ranking:
@@ -93,7 +124,7 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
     if not found.known:
         missing = len(measure.rows(cell)) == 0 and measure.detail
         return Entry(note="measured with another signature" if missing else "no finite value")
-    shaded = home(cell.loss, measure.metric)
+    shaded = home(cell, measure.metric)
     return Entry(
         *_printed(found, METRICS[measure.metric].decimals),
         bold=cell in ranking.winners,
@@ -112,7 +143,7 @@ def _why(cell: Cell, metric: str, shaded: bool) -> str:
         return f"home advantage: {cell.loss} was trained with this metric's network; not ranked"
     if not cell.whole:
         return "mean of the seeds that survived; not ranked"
-    if optimised(cell.loss, metric):
+    if optimised(cell, metric):
         return f"{cell.loss} optimises this metric's formula itself"
     return ""
 
@@ -120,7 +151,7 @@ def _why(cell: Cell, metric: str, shaded: bool) -> str:
 def cost_entries(cell: Cell, reference: Cell | None) -> tuple[Entry, Entry]:
     """Return step time (over the reference's, or per 1,000 images) and peak memory."""
     if reference is None:
-        rows = cell.finals.assign(seconds_per_1000=1000 / cell.finals["images_per_second"])
+        rows = (1000 / cell.finals["images_per_second"]).to_frame("seconds_per_1000")
         time = Entry(*_printed(estimate(cell, "seconds_per_1000", rows), 2))
     else:
         time = Entry(*_printed(step_ratio(cell, reference), 2))

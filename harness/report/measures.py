@@ -4,19 +4,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from harness.metrics import METRICS
+from harness.metrics import METRICS, Table
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, estimate
-
-# Shown elsewhere (floor row, spectra section) or a restatement of a shown column.
-LEFT_OUT = (
-    "mse",
-    "sigma_optimal",
-    "spectrum_recon_signed",
-    "spectrum_gen_signed",
-    "psnr_mean_image",
-    "ssim_mean_image",
-)
 
 
 @dataclass(frozen=True)
@@ -37,14 +27,14 @@ class Measure:
         return estimate(cell, self.metric, self.rows(cell))
 
 
-def measures(group: Group) -> list[Measure]:
-    """Return the columns of the group: every stored metric, split where signatures differ."""
+def measures(group: Group, table: Table = "main") -> list[Measure]:
+    """Return the columns of one table: its stored metrics, split where signatures differ."""
     if not group.measured:
         return []
     finals = pd.concat([cell.finals for cell in group.measured])
     found = []
     for name in METRICS:
-        if name in LEFT_OUT or name not in finals or finals[name].isna().all():
+        if METRICS[name].table != table or name not in finals or finals[name].isna().all():
             continue
         signed = finals[finals[name].notna()][f"{name}_signature"]
         signatures = list(dict.fromkeys(signed.fillna("")))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from harness.metrics import METRICS
+from harness.metrics import METRICS, SPACES, advice, space_of
 from harness.report.advantage import home, optimised
 from harness.report.collect import SEEDS_FOR_INTERVAL, Group
 from harness.report.estimates import Ranking
@@ -69,14 +69,20 @@ def notes(
     group: Group,
     columns: Sequence[Measure],
     rankings: Sequence[Ranking],
+    *,
+    marks: bool = True,
 ) -> tuple[str, ...]:
-    """Return one sentence for each mark that occurs, then the signatures."""
+    """Return one sentence for each mark that occurs, then the signatures.
+
+    Without `marks` those of the main table's other columns (β, batch, state) are left out.
+    """
     metrics = list(dict.fromkeys(each.metric for each in columns))
     lines = [
         _bold(group, rankings),
-        *_marks(group),
+        *(_marks(group) if marks else []),
         *_advantages(group, metrics),
         *_missing(group, metrics),
+        _advice(group, metrics),
     ]
     named = [f"{label(each.metric)}: {each.signature}" for each in columns if each.signature]
     lines += [f"Signatures. {'; '.join(named)}."] if named else []
@@ -132,7 +138,7 @@ def _advantages(group: Group, metrics: list[str]) -> list[str]:
             f"{label(metric)} of {cell.label}"
             for cell in group.measured
             for metric in metrics
-            if favours(cell.loss, metric)
+            if favours(cell, metric)
         ]
         lines += [f"{title}: {', '.join(pairs)}."] if pairs else []
     return lines
@@ -146,3 +152,12 @@ def _missing(group: Group, metrics: list[str]) -> list[str]:
         if cell.finals[metric].isna().any()
     ]
     return [f"Without a finite value in at least one seed: {', '.join(pairs)}."] if pairs else []
+
+
+def _advice(group: Group, metrics: list[str]) -> str:
+    """Say where a column's features mean little for the images of the group."""
+    spaces = {space_of(metric) for metric in metrics} - {None, "random"}
+    shapes = {str(shape) for cell in group.measured for shape in cell.finals["image_shape"]}
+    grey = any(shape.startswith("1x") for shape in shapes)
+    found = [advice(space, 1 if grey else 3) for space in SPACES if space in spaces]
+    return " ".join(sentence for sentence in found if sentence)

@@ -15,7 +15,7 @@ from harness.report.figures_spectra import spectra_figure
 from harness.report.figures_tradeoff import matched_table, tradeoff_figure
 from harness.report.figures_tuning import training_figure, tuning_figure
 from harness.report.leading import leading, remark
-from harness.report.main_table import main_table
+from harness.report.main_table import FURTHER, further_table, main_table
 from harness.report.palette import Look
 from harness.report.pictures import Strip, Strips, affordable, extremes, strip, strips
 from harness.report.small_tables import price_table, tuning_table
@@ -76,6 +76,7 @@ class Section:
     details: list[Detail]
     figures: dict[str, Figure]
     tables: dict[str, Table]
+    further: list[Table]
     strips: Strips | None
     remark: str  # which losses the figures leave out
 
@@ -93,6 +94,7 @@ def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) 
         "price": price_table(group),
         "bands": band_table(group),
     }
+    further = [further_table(group, kind) for kind in FURTHER]
     return Section(
         group,
         answer(group),
@@ -100,6 +102,7 @@ def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) 
         [detail(cell) for cell in group.cells],
         figures,
         {key: listing(each, out, files).table for key, each in tables.items() if each is not None},
+        [listing(each, out, files).table for each in further if each is not None],
         found,
         remark(group, shown),
     )

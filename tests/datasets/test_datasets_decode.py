@@ -1,6 +1,6 @@
 """Decoding: geometry, modes and files that cannot be read."""
 
-import logging
+import io
 import time
 from pathlib import Path
 
@@ -8,9 +8,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.decode import DifferentSizesError, decode, header_size
+from datasets import decode as decoding
+from datasets.decode import DifferentSizesError, Framing
 from datasets.folder import Folder
+from datasets.images import Pixels
+from datasets.source import DIGEST, UnreadableError, check_unreadable, read_block
 from datasets.tree import InvalidFolderError
+
+
+def decode(path: Path, channels: int, size: int | None) -> Pixels:
+    framing = Framing(channels=channels, size=size)
+    return framing(decoding.decode(path.read_bytes(), channels))
+
+
+def header_size(path: Path) -> tuple[int, int] | None:
+    return decoding.header_size(path.read_bytes())
 
 
 def write(folder: Path, count: int, side: int = 16, suffix: str = "png") -> None:
@@ -18,6 +30,14 @@ def write(folder: Path, count: int, side: int = 16, suffix: str = "png") -> None
     for index in range(count):
         pixels = generator.integers(0, 256, (side, side, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{index:04}.{suffix}")
+
+
+def unreadable(folder: Folder) -> str | None:
+    """Read all images and return the sentence about those that cannot be read."""
+    source = folder.open()
+    pixels = np.zeros((len(source), *source.shape), np.uint8)
+    digests = np.zeros((len(source), DIGEST), np.uint8)
+    return check_unreadable(source, read_block(source, 0, pixels, digests))
 
 
 def total(folder: Folder) -> int:
@@ -124,24 +144,25 @@ def test_images_of_one_size_need_not_be_square(tmp_path) -> None:
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "bmp", "tif"])
 @pytest.mark.filterwarnings("ignore:Truncated File Read")
-def test_truncated_files_are_counted_named_and_skipped(tmp_path, caplog, suffix) -> None:
+def test_truncated_files_are_counted_named_and_skipped(tmp_path, suffix) -> None:
     write(tmp_path, 200, suffix=suffix)
     broken = tmp_path / f"0003.{suffix}"
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size * 2 // 3])
     (tmp_path / "0004x.png").write_bytes(b"not an image")
-    with caplog.at_level(logging.WARNING):
-        assert total(Folder(str(tmp_path))) == 199
-    assert f"2 of 201 images cannot be read: 0003.{suffix}" in caplog.text
-    assert "0004x.png" in caplog.text
+    assert total(Folder(str(tmp_path))) == 199
+    sentence = unreadable(Folder(str(tmp_path)))
+    assert sentence is not None
+    assert sentence.startswith(f"2 of 201 images cannot be read and are left out: 0003.{suffix} (")
+    assert "0004x.png (NotAnImageError: its first bytes are those of no known format)" in sentence
 
 
-def test_the_warning_names_five_files(tmp_path, caplog) -> None:
+def test_the_warning_names_five_files(tmp_path) -> None:
     write(tmp_path, 700, side=2)
     for index in range(7):
         (tmp_path / f"bad{index}.png").write_bytes(b"")
-    with caplog.at_level(logging.WARNING):
-        assert total(Folder(str(tmp_path))) == 700
-    assert "bad4.png" in caplog.text and "bad5.png" not in caplog.text
+    assert total(Folder(str(tmp_path))) == 700
+    sentence = unreadable(Folder(str(tmp_path)))
+    assert sentence is not None and "bad4.png" in sentence and "bad5.png" not in sentence
 
 
 def test_more_than_one_per_cent_unreadable_is_refused(tmp_path) -> None:
@@ -149,7 +170,7 @@ def test_more_than_one_per_cent_unreadable_is_refused(tmp_path) -> None:
     (tmp_path / "bad.png").write_bytes(b"")
     assert total(Folder(str(tmp_path))) == 100  # 1 of 101
     (tmp_path / "0000.png").write_bytes(b"")  # and the first header unreadable
-    with pytest.raises(InvalidFolderError, match=r"2 of 101 .* more than 1%.*0000\.png"):
+    with pytest.raises(UnreadableError, match=r"2 of 101 .* more than 1%.*0000\.png"):
         Folder(str(tmp_path)).load()
     assert Folder(str(tmp_path)).image_shape() == (3, 2, 2)
 
@@ -157,7 +178,7 @@ def test_more_than_one_per_cent_unreadable_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize("size", [None, 8])
 def test_nothing_readable_is_refused(tmp_path, size) -> None:
     (tmp_path / "a.png").write_bytes(b"x")
-    with pytest.raises(InvalidFolderError, match=r"can(not)? be read"):
+    with pytest.raises(ValueError, match=r"can(not)? be read"):
         Folder(str(tmp_path), size=size).load()
 
 
@@ -204,6 +225,81 @@ def test_random_damage_never_escapes(tmp_path) -> None:
             assert total(Folder(str(tmp_path))) in (119, 120)
         except DifferentSizesError:
             continue  # the damage was in the header's size
+
+
+def photograph(width: int, height: int) -> Image.Image:
+    """Return a picture with smooth shades, edges and noise in all channels."""
+    rows, columns = np.mgrid[:height, :width]
+    noise = np.random.default_rng(2).integers(0, 40, (height, width, 3))
+    shades = np.stack([rows, columns, (rows // 16 + columns // 16) % 2 * 120], -1)
+    return Image.fromarray((shades % 200 + noise).astype(np.uint8))
+
+
+def jpeg(image: Image.Image, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2, "4:1:1"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("size", [(178, 218), (33, 17), (7, 5)])
+def test_jpeg_pixels_are_pillows_to_the_bit(subsampling, progressive, size) -> None:
+    data = jpeg(photograph(*size), subsampling=subsampling, progressive=progressive, quality=85)
+    opened = Image.open(io.BytesIO(data))
+    for channels, mode in ((3, "RGB"), (1, "L")):
+        found = np.asarray(decoding.decode(data, channels))
+        assert np.array_equal(found, np.asarray(opened.convert(mode)))
+
+
+def test_unusual_jpegs_are_pillows_too() -> None:
+    image = photograph(40, 24)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    files = {
+        "grey": jpeg(image.convert("L")),
+        "cmyk": jpeg(image.convert("CMYK")),
+        "rgb": jpeg(image, keep_rgb=True),
+        "trailing bytes": jpeg(image) + b"appended by a camera",
+        "many pictures": jpeg(image) + jpeg(image.resize((8, 8))),
+    }
+    for name, data in files.items():
+        expected = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        assert np.array_equal(np.asarray(decoding.decode(data, 3)), expected), name
+    packet = b'http://ns.adobe.com/xap/1.0/\0<rdf:Description tiff:Orientation="6"/>'
+    xmp = b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
+    upright = Image.open(io.BytesIO(jpeg(image))).rotate(-90, expand=True)
+    plain = jpeg(image)
+    for data in (jpeg(image, exif=exif), plain[:2] + xmp + plain[2:]):
+        assert np.array_equal(np.asarray(decoding.decode(data, 3)), np.asarray(upright))
+
+
+def test_a_jpeg_bomb_is_refused_before_it_is_decoded(monkeypatch) -> None:
+    data = jpeg(Image.new("L", (40, 30)))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1199)
+    with pytest.raises(Image.DecompressionBombError, match="more than 1199 pixels"):
+        decoding.decode(data, 3)
+
+
+def test_the_crop_comes_first_and_resizing_sees_nothing_outside_it() -> None:
+    pixels = np.full((40, 60), 255, np.uint8)
+    pixels[10:30, 20:40] = 80
+    image = Image.fromarray(pixels)
+    assert np.unique(Framing(channels=1, size=8, crop=20)(image)).tolist() == [80]
+    assert Framing(channels=1, crop=(0, 0, 60, 10))(image).shape == (1, 10, 60)
+
+
+def test_images_too_small_to_crop_are_listed_or_refused(tmp_path) -> None:
+    write(tmp_path, 150, side=16)
+    Image.new("RGB", (40, 12)).save(tmp_path / "low.png")
+    assert total(Folder(str(tmp_path), crop=13)) == 150
+    sentence = unreadable(Folder(str(tmp_path), crop=13))
+    assert (
+        sentence is not None and "low.png (CropError: is 40x12, too small for crop=13" in sentence
+    )
+    assert Folder(str(tmp_path), crop=13).image_shape() == (3, 13, 13)
+    with pytest.raises(UnreadableError, match="too small for crop=17"):
+        Folder(str(tmp_path), crop=17).load()
 
 
 def test_five_hundred_small_files_load_in_two_seconds(tmp_path) -> None:

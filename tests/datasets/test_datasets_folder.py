@@ -42,7 +42,7 @@ def test_a_flat_folder_is_cut_80_10_10_and_nothing_is_lost(tmp_path) -> None:
     assert [len(train), len(validation), len(test)] == [32, 4, 4]
     assert sorted(train + validation + test) == list(range(40))
     assert images.train.shape[1:] == Folder(str(tmp_path)).image_shape() == (3, 8, 8)
-    assert images.train.flags.c_contiguous and "train 32" in images.description
+    assert images.train.flags.c_contiguous and "train 40" in images.description
     assert str(tmp_path.parent) not in images.description
 
 
@@ -92,11 +92,32 @@ def test_copies_of_an_image_stay_on_one_side(tmp_path) -> None:
 
 
 def test_cut_takes_the_last_tenths_of_one_permutation() -> None:
-    images = np.arange(30, dtype=np.uint8).reshape(30, 1, 1, 1)
-    both = cut(images, np.arange(30), ["validation", "test"], seed=3)
-    one = cut(images, np.arange(30), ["validation"], seed=3)
+    digests = np.arange(30, dtype=np.uint8)[:, None]
+    both = cut(np.arange(30), ["validation", "test"], 3, digests)
+    one = cut(np.arange(30), ["validation"], 3, digests)
     assert one["validation"].tolist() == both["test"].tolist()
     assert one["train"].tolist() == [*both["train"], *both["validation"]]
+
+
+def test_images_of_one_group_stay_on_one_side(tmp_path) -> None:
+    for index in range(60):
+        save(tmp_path / f"{index % 2}" / f"p{index // 3}_{index}.png", index)
+    for seed in range(3):
+        folder = Folder(str(tmp_path), seed=seed, group=r"p(\d+)_")
+        sides = [{value // 3 for value in split} for split in all_values(folder.load())]
+        assert [len(side) for side in sides] == [16, 2, 2]
+        assert len(set.union(*sides)) == 20
+    whole = Folder(str(tmp_path), group=r"^\d(?=/)")  # the match itself: two groups
+    with pytest.raises(TooFewImagesError, match="too few groups of images, 2"):
+        whole.load()
+
+
+def test_a_name_without_a_group_is_named(tmp_path) -> None:
+    for index in range(12):
+        save(tmp_path / f"p{index}.png", index)
+    save(tmp_path / "stray.png", 99)
+    with pytest.raises(InvalidOptionError, match=r"finds nothing in 'stray\.png'"):
+        Folder(str(tmp_path), group=r"p(\d+)").open()
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -155,6 +176,15 @@ def test_missing_empty_and_file_are_one_clear_sentence(tmp_path) -> None:
                 getattr(Folder(str(tmp_path / name)), method)()
 
 
+def test_the_present_folder_is_a_folder(tmp_path, monkeypatch) -> None:
+    for index in range(12):
+        save(tmp_path / "a" / f"{index}.png", index)
+    (tmp_path / "a" / "0.png").rename(tmp_path / "0.png")
+    monkeypatch.chdir(tmp_path)
+    source = Folder(".").open()
+    assert [source.name(index) for index in (0, 1)] == ["0.png", "a/1.png"]
+
+
 def test_links_in_a_circle_are_refused_and_other_links_followed(tmp_path) -> None:
     root = tmp_path / "root"
     for index in range(12):
@@ -173,7 +203,17 @@ def test_links_in_a_circle_are_refused_and_other_links_followed(tmp_path) -> Non
 
 @pytest.mark.parametrize(
     "options",
-    [{"size": 7}, {"size": 2049}, {"channels": 2}, {"channels": True}, {"seed": -1}, {"path": ""}],
+    [
+        {"size": 7},
+        {"size": 2049},
+        {"channels": 2},
+        {"channels": True},
+        {"seed": -1},
+        {"path": ""},
+        {"crop": 7},
+        {"group": "("},
+        {"group": 3},
+    ],
 )
 def test_bad_options_are_refused_before_any_file_is_read(options) -> None:
     with pytest.raises(InvalidOptionError):

@@ -19,9 +19,24 @@ def test_every_entry_leads_to_a_class_with_the_contract() -> None:
             assert parameter.kind is inspect.Parameter.KEYWORD_ONLY or parameter.name == "path"
 
 
-def test_only_folder_needs_something() -> None:
-    needs = {name: entry.needs for name, entry in REGISTRY.items()}
-    assert needs == {"photos": "nothing", "digits": "nothing", "folder": "a folder of images"}
+def test_what_needs_files_says_which_and_where_they_are_to_be_had() -> None:
+    assert [name for name, entry in REGISTRY.items() if entry.needs == "nothing"] == [
+        "photos",
+        "digits",
+    ]
+    own = {"photos", "digits", "folder", "nifti"}
+    for name, entry in REGISTRY.items():
+        assert entry.needs and entry.summary
+        assert bool(entry.page) == (name not in own) and bool(entry.licence) == (
+            entry.needs != "nothing"
+        )
+
+
+def test_named_sets_take_the_folder_of_their_files_as_a_keyword() -> None:
+    for name, entry in REGISTRY.items():
+        parameters = inspect.signature(find(name)).parameters
+        assert ("root" in parameters) == bool(entry.page)
+        assert ("path" in parameters) == (name in ("folder", "nifti"))
 
 
 def test_an_unknown_name_is_a_value_error_with_the_nearest_names() -> None:

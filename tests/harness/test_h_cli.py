@@ -92,7 +92,7 @@ def assert_refused(found: Ended, message: str) -> None:
             ["run", *QUICK, "--dataset", "digist"],
             "unknown dataset 'digist' (did you mean 'digits'?)",
         ),
-        (["run", *QUICK, "--dataset", "folder:nowhere"], "folder:nowhere: no folder nowhere: give"),
+        (["run", *QUICK, "--dataset", "folder:nowhere"], "/nowhere: give the path of"),
         (["run", *QUICK, "--dataset", "digits4"], "size=4 is not an integer from 8 to 256"),
         (["run", *QUICK, "--model", "conv"], "unknown model 'conv' (did you mean 'conv4'?)"),
         (["run", *QUICK, "--dataset", "digits20"], "20"),
@@ -226,10 +226,13 @@ def test_an_interrupt_says_how_to_go_on(
     assert found.code == 130 and said in found.err
 
 
-def test_a_run_keeps_the_data_that_its_cells_need(harness: Harness, tmp_path: Path) -> None:
+def test_a_run_keeps_the_data_that_its_cells_need(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_PREPARED", str(tmp_path / "prepared"))
     assert harness("run", *QUICK, *SMALL).code == 0
-    kept = [path.name for path in (tmp_path / "results" / "_data").glob("*/*")]
-    assert sorted(kept) == ["facts.json", "test.npy", "train.npy", "validation.npy"]
+    kept = [path.name for path in (tmp_path / "prepared").glob("*/*")]
+    assert sorted(kept) == ["manifest.json", "test.npy", "train.npy", "validation.npy"]
 
 
 def test_a_dry_run_shows_everything_and_writes_nothing(harness: Harness, tmp_path: Path) -> None:
@@ -324,7 +327,7 @@ def test_failed_cells_end_with_one(harness: Harness, stored: Store, tmp_path: Pa
     assert harness("run", *QUICK, *SMALL).code == 0
     entry = source.grid()["cells"][0]
     resolved = Cell.model_validate(entry["resolved"])
-    digest, data = inventory.digests(resolved, source)
+    digest, data = inventory.digests(resolved)
     row = make_row(resolved, "tune", 0, status="failed")
     source.write(row | {"cause": "why not", "source_digest": digest, "data_hash": data})
     found = harness("run", *QUICK, *SMALL)

@@ -6,16 +6,14 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 
 import harness
-from harness import components, guard, prepared, provenance, seeds, store
-from harness.errors import HarnessError, StoreError, suggestion
+from harness import components, guard, prepared, provenance, seeds
+from harness.errors import HarnessError, suggestion
 from harness.settings import settings
 
 DIGITS = components.resolve("dataset", "digits16")
@@ -24,7 +22,8 @@ DIGITS = components.resolve("dataset", "digits16")
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """An environment without any of the harness's variables."""
-    for name in ("HARNESS_DATA", "HARNESS_WEIGHTS", "XDG_CACHE_HOME", "TORCH_HOME", "CI"):
+    names = ("HARNESS_DATA", "HARNESS_WEIGHTS", "HARNESS_PREPARED", "XDG_CACHE_HOME", "TORCH_HOME")
+    for name in (*names, "CI"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -33,6 +32,7 @@ def test_settings_without_an_environment(bare: pytest.MonkeyPatch) -> None:
     found = settings()
     assert (found.data, found.weights, found.ci) == (None, None, False)
     assert found.cache == Path.home() / ".cache" / "vae-loss-harness"
+    assert found.prepared == found.cache / "datasets"
     assert found.torch_home == Path.home() / ".cache" / "torch"
 
 
@@ -47,8 +47,11 @@ def test_settings_from_the_environment(bare: pytest.MonkeyPatch) -> None:
         Path("/c/torch"),
         True,
     )
+    assert found.prepared == Path("/c/vae-loss-harness/datasets")
     bare.setenv("TORCH_HOME", "/t")
+    bare.setenv("HARNESS_PREPARED", "~/p")
     assert settings().torch_home == Path("/t")
+    assert settings().prepared == Path.home() / "p"
 
 
 def test_the_guard_accepts_its_own_packages() -> None:
@@ -91,55 +94,13 @@ def test_the_nearest_name_is_suggested_or_none() -> None:
     assert suggestion("zzz", ["epochs", "batch"]) == ""
 
 
-def test_prepared_data_is_mapped_and_whole(tmp_path: Path) -> None:
-    made = prepared.prepare(DIGITS, tmp_path)
-    mapped = prepared.load(DIGITS, tmp_path)
-    assert isinstance(mapped.train, np.memmap)
-    assert all(np.array_equal(getattr(made, s), getattr(mapped, s)) for s in prepared.SPLITS)
-    assert (mapped.data_hash, mapped.licence) == (made.data_hash, made.licence)
-    assert mapped.image_shape == (1, 16, 16)
-    limited = mapped.limited(5)
-    assert (len(limited.train), len(limited.test), limited.data_hash) == (5, 5, made.data_hash)
-    assert mapped.limited(None) is mapped
-    assert not list(tmp_path.glob("_tmp-*"))
-
-
-def test_data_that_changed_replaces_what_was_kept(tmp_path: Path) -> None:
-    made = prepared.prepare(DIGITS, tmp_path)
-    place = prepared.target(DIGITS, tmp_path)
-    before = (place / "train.npy").stat().st_ino
-    prepared.keep(DIGITS, made, tmp_path)
-    assert (place / "train.npy").stat().st_ino == before
-    prepared.keep(DIGITS, replace(made, test=made.test[:3], data_hash="new"), tmp_path)
-    assert len(prepared.load(DIGITS, tmp_path).test) == 3
-    (place / "facts.json").write_text("{")
-    assert len(prepared.load(DIGITS, tmp_path).test) == len(made.test)
-
-
-def test_data_that_cannot_be_kept_leaves_no_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = prepared.read(DIGITS)
-    write = store.write_atomically
-
-    def refuse(path: Path, *rest: object) -> None:
-        if path.name == "test.npy":
-            raise StoreError("the disk is full")
-        write(path, *rest)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(prepared, "write_atomically", refuse)
-    with pytest.raises(StoreError, match="the disk is full"):
-        prepared.keep(DIGITS, made, tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_relative_folders_are_looked_up_in_the_data_folder(
     tmp_path: Path, bare: pytest.MonkeyPatch
 ) -> None:
     bare.chdir(tmp_path)
     (tmp_path / "data" / "faces").mkdir(parents=True)
     faces = components.resolve("dataset", "folder:faces[size=16]")
-    with pytest.raises(HarnessError, match=r"^folder:faces\[size=16\]: no folder faces: give"):
+    with pytest.raises(HarnessError, match=r"^folder:faces\[size=16\]: no folder .*/faces: give"):
         prepared.read(faces)
     bare.setenv("HARNESS_DATA", str(tmp_path / "data"))
     with pytest.raises(HarnessError, match=f"no image below {tmp_path / 'data' / 'faces'}"):
@@ -241,8 +202,9 @@ def test_every_way_to_import_counts(tmp_path: Path) -> None:
     assert {"blur", "kernels", "wiener", "base"} <= files
 
 
-# They decide where and whether things are kept, not what comes of them.
+# They decide where and whether things are kept, not what comes of them; images have a hash.
 NO_NUMBERS = {"checkpoint", "components", "errors", "grid", "snapshots", "specs"}
+NO_NUMBERS |= {"manifest", "origin", "preparation"}
 
 
 def test_all_that_training_imports_counts_in_the_digest() -> None:

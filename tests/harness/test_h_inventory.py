@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shell import make_cell, make_grid, make_row
 
-from harness import cleaning, inventory, machine, prepared
+from harness import cleaning, inventory, machine, manifest, prepared
 from harness.errors import HarnessError
 from harness.store import Store
 from harness.terminal import screens
@@ -18,13 +18,14 @@ CELLS = make_grid(["l2", "l1"]).cells()
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """One finished cell of two, with the digests of now."""
+    monkeypatch.setenv("HARNESS_PREPARED", str(tmp_path / "prepared"))
     made = Store(tmp_path / "g")
     made.prepare()
     made.write_grid({"name": "g", "cells": [cell.describe() for cell in CELLS]})
-    prepared.prepare(CELLS[0].dataset, tmp_path / "_data")
-    source, data = inventory.digests(CELLS[0], made)
+    prepared.prepare(CELLS[0].dataset)
+    source, data = inventory.digests(CELLS[0])
     assert source is not None
     assert data is not None
     state = {"source_digest": source, "data_hash": data}
@@ -46,7 +47,7 @@ def test_the_status_of_a_grid(store: Store) -> None:
 
 
 def test_changed_data_makes_a_cell_stale(store: Store, tmp_path: Path) -> None:
-    facts = prepared.target(CELLS[0].dataset, tmp_path / "_data") / "facts.json"
+    facts = manifest.target(CELLS[0].dataset) / "manifest.json"
     facts.write_text(json.dumps(json.loads(facts.read_text()) | {"data_hash": "other"}))
     assert inventory.status(store)[0]["why"] == "its data changed since"
     record = inventory.cell_record(*inventory.find_cell(tmp_path, CELLS[0].id))
@@ -145,10 +146,11 @@ def test_space_is_counted_by_kind(store: Store, tmp_path: Path) -> None:
 
 
 def test_deleted_data_makes_nothing_stale(store: Store, tmp_path: Path) -> None:
-    cleaning.clean(cleaning.usage(tmp_path, ["g"]), cleaning.SAFE)
+    cleaning.clean(cleaning.usage(tmp_path, ["g"]), ("data",))
+    assert manifest.read(manifest.target(CELLS[0].dataset)) is None
     assert inventory.status(store)[0]["state"] == "done"
 
 
 def test_another_cell_of_the_same_data_is_not_stale(store: Store) -> None:
     assert make_cell("ssim").dataset == CELLS[0].dataset
-    assert inventory.digests(make_cell("ssim"), store)[1] == inventory.digests(CELLS[0], store)[1]
+    assert inventory.digests(make_cell("ssim"))[1] == inventory.digests(CELLS[0])[1]

@@ -26,7 +26,7 @@ def splits() -> prepared.Splits:
 @pytest.fixture
 def check(splits: prepared.Splits) -> Any:
     """Check one cell on digits that were read once."""
-    return lambda cell: plan.check([cell], {cell.dataset.spec: splits})[0]
+    return lambda cell: plan.check([cell], {cell.dataset.spec: splits.outline})[0]
 
 
 def test_a_checked_cell_knows_its_data_and_model(check: Any, splits: prepared.Splits) -> None:
@@ -50,12 +50,12 @@ def test_checking_reads_each_dataset_once(
 ) -> None:
     asked = []
 
-    def read(dataset: components.Component) -> prepared.Splits:
+    def outline(dataset: components.Component) -> prepared.Outline:
         asked.append(dataset.spec)
-        return splits
+        return splits.outline
 
-    monkeypatch.setattr(prepared, "read", read)
-    found: dict[str, prepared.Splits] = {}
+    monkeypatch.setattr(prepared, "outline", outline)
+    found: dict[str, prepared.Outline] = {}
     plan.check(make_grid(["l2", "l1"]).cells(), found)
     assert asked == list(found) == ["digits16"]
 
@@ -91,12 +91,12 @@ def of_shape(splits: prepared.Splits, side: int, count: int = 64) -> prepared.Sp
 def test_images_that_model_or_ssim_cannot_take_are_refused(splits: prepared.Splits) -> None:
     cell = make_cell()
     with pytest.raises(HarnessError, match=r"conv4\[mlp=16,width=4\]: .*20.*divisible by 16"):
-        plan.check([cell], {"digits16": of_shape(splits, 20)})
+        plan.check([cell], {"digits16": of_shape(splits, 20).outline})
     with pytest.raises(HarnessError, match="images of 8×8 are too small for SSIM's window"):
-        plan.check([cell], {"digits16": of_shape(splits, 8)})
+        plan.check([cell], {"digits16": of_shape(splits, 8).outline})
     tiny = replace(of_shape(splits, 16), test=np.zeros((1, 1, 16, 16), np.uint8))
     with pytest.raises(HarnessError, match="64 validation and 1 test images, at least 2"):
-        plan.check([cell], {"digits16": tiny})
+        plan.check([cell], {"digits16": tiny.outline})
 
 
 def test_a_loss_that_never_starts_is_refused(check: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +120,7 @@ def test_a_loss_is_built_once_for_all_cells_that_have_it(
     monkeypatch.setattr(components, "build_loss", counted)
     cells = [make_cell("l2", lr=k / 100) for k in range(1, 9)]
     cells += [make_cell("l1", epochs=k) for k in (4, 5)] + [make_cell("2*l2")]
-    found = {cells[0].dataset.spec: splits}
+    found = {cells[0].dataset.spec: splits.outline}
     ranges = [item.beta_range for item in plan.check(cells, found)]
     assert built == [(spec, (1, 16, 16)) for spec in ("l2", "l1", "2*l2")]
     assert len(set(ranges[:8])) == 1 and ranges[10] == tuple(2 * bound for bound in ranges[0] or ())
@@ -206,7 +206,7 @@ def ready(tmp_path: Path, check: Any, name: str, cell: Cell, rerun: str = "missi
     progress = plan.progress(cell, store.rows(), found.source_digest, found.data_hash)
     chosen = [found] if plan.wanted(progress.state, rerun) else []
     grid = make_grid([cell.loss_spec], name=name)
-    return run.Todo(grid, store, [found], {cell.id: progress}, chosen, ["cpu"], 1, {}, store.rows())
+    return run.Todo(grid, store, [found], {cell.id: progress}, chosen, ["cpu"], 1, store.rows())
 
 
 @pytest.fixture

@@ -382,6 +382,7 @@ def test_check_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         (["ssim", "--size", "0"], "size 0, channels 3 and latent 16 must be positive"),
         (["l2", "--images", "bytes.npy"], "the images are uint8; give floats in [0, 1]"),
         (["l2", "--images", "bright.npy"], "values from 0 to 255; give values in [0, 1]"),
+        (["l2", "--images", "flat.npy"], "flat.npy has the shape (8, 8): give images of shape"),
         (["l2", "--images", "empty.py"], "cannot read images from empty.py"),
         (["lpips"], "the pretrained weights"),
     ],
@@ -401,6 +402,7 @@ def test_what_cannot_be_checked_is_refused(
     image[0, 0, 0, 0] = 255
     np.save("bytes.npy", image.astype(np.uint8))
     np.save("bright.npy", image)
+    np.save("flat.npy", image[0, 0])
     assert call("check", *arguments, monkeypatch=monkeypatch) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ") and err.count("\n") == 1 and message in err

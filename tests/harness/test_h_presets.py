@@ -56,3 +56,18 @@ def test_presets_are_listed() -> None:
     rows = listing.listing("presets")
     assert {row["name"] for row in rows} == set(presets.PRESETS)
     assert all(row["sets"] for row in rows)
+
+
+def test_dalals_cycle_is_4000_steps_of_the_training_split() -> None:
+    """Two times step size 2,000, with 54,000 of 60,000 images in batches of 50: peak at 2,000."""
+    keys = presets.PRESETS["dalal"].keys
+    schedule = make_schedule(keys["schedule"], keys["epochs"])
+    epoch = 54_000 / keys["batch"]
+    factors = [schedule(step / epoch, keys["epochs"]) for step in (0, 1000, 2000, 3000, 4000)]
+    assert factors == pytest.approx([0.1, 0.55, 1.0, 0.55, 0.1], abs=5e-3)
+
+
+@pytest.mark.parametrize("name", ["sharpness", "sharpness-vae-gan"])
+def test_the_reports_weights_are_one_and_its_late_start_takes_place(name: str) -> None:
+    keys = presets.PRESETS[name].keys
+    assert keys["beta"] == 1.0 and keys["epochs"] > 15

@@ -22,6 +22,7 @@ GRID = make_grid(["l2", "l1"])
 def options(tmp_path: Path) -> run.Options:
     """Options for a folder in which the grid is done, with made-up numbers."""
     options = run.Options(tmp_path, device="cpu")
+    run.ready(GRID, options)
     todo = run.prepare(GRID, options)
     todo.store.prepare()
     todo.store.write_grid(description(todo, options))
@@ -54,10 +55,12 @@ def test_any_difference_is_left_to_the_usual_way(
     assert settled(GRID, replace(options, rerun="all")) is None
     assert settled(GRID, replace(options, device="cuda")) is None
     assert settled(GRID, replace(options, results=options.results / "none")) is None
-    read = prepared.read
-    with monkeypatch.context() as patch:
-        patch.setattr(prepared, "read", lambda c: replace(read(c), data_hash="another"))
-        assert settled(GRID, options) is None
+    known = prepared.unchanged(GRID.cells()[0].dataset)
+    assert known is not None
+    for other in (replace(known, data_hash="another"), None):
+        with monkeypatch.context() as patch:
+            patch.setattr(prepared, "unchanged", lambda dataset, other=other: other)
+            assert settled(GRID, options) is None
     assert settled(GRID, options) is not None
     Store(options.results / "g").files()[0].unlink()
     assert settled(GRID, options) is None

@@ -12,7 +12,7 @@ import tiny
 import torch
 
 from harness import batches as module
-from harness import prepared
+from harness import manifest, prepared
 from harness.batches import Batches
 from harness.errors import Interrupted
 
@@ -63,6 +63,55 @@ def test_an_epoch_entered_late_goes_on_with_the_same_batches(resident: bool, sta
     assert all(map(torch.equal, late, whole[start:]))
 
 
+def drawn(resident: bool, seed: int = 5, start: int = 0) -> list[torch.Tensor]:
+    found = Batches(tiny.images(70), 16, CPU, resident, stochastic=True)
+    return list(found.shuffled(torch.Generator().manual_seed(seed), start))
+
+
+def test_probabilities_are_drawn_the_same_resident_streamed_and_resumed() -> None:
+    whole = drawn(True)
+    assert all(map(torch.equal, whole, drawn(False)))
+    for start in (1, 3):
+        for resident in (True, False):
+            late = drawn(resident, start=start)
+            assert len(late) == 4 - start and all(map(torch.equal, late, whole[start:]))
+    assert not torch.equal(torch.cat(whole), torch.cat(drawn(True, seed=6)))
+
+
+def test_probabilities_become_zeros_and_ones_of_that_frequency() -> None:
+    """One image of four levels at every place: each visit draws anew, 0 and 255 never change."""
+    levels = np.array([0, 64, 191, 255], np.uint8)
+    images = np.tile(levels.repeat(64).reshape(1, 1, 16, 16), (64, 1, 1, 1))
+    found = Batches(images, 16, CPU, stochastic=True)
+    values = torch.cat(list(found.shuffled(torch.Generator().manual_seed(1))))
+    assert values.dtype == torch.float32 and set(values.unique().tolist()) == {0.0, 1.0}
+    means = values.view(64, 4, 64).mean(dim=(0, 2))
+    # 4,096 draws each: a standard deviation of 0.007
+    assert torch.allclose(means, torch.from_numpy(levels / 255).float(), atol=0.03)
+    assert (means[0], means[3]) == (0, 1)
+    assert not torch.equal(values[0], values[1]) and not torch.equal(values[:16], values[16:32])
+    # the same order as without, and evaluation sees the data as they are
+    plain = torch.cat(list(Batches(images, 16, CPU).ordered()))
+    assert torch.equal(torch.cat(list(found.ordered())), plain)
+
+
+def test_what_a_stochastic_run_trains_on_is_never_grey() -> None:
+    seen: list[torch.Tensor] = []
+
+    class Noting(losses_.Plain):
+        def forward(
+            self, recon: torch.Tensor, target: torch.Tensor, *rest: torch.Tensor, **more: object
+        ) -> torch.Tensor:
+            seen.append(target.detach().clone())
+            return super().forward(recon, target, *rest, **more)
+
+    for stochastic, grey in ((True, False), (False, True)):
+        seen.clear()
+        tiny.trainer(Noting(), stochastic=stochastic).run()
+        values = torch.cat(seen).unique()
+        assert (len(values) > 2) == grey
+
+
 def test_a_memory_map_gives_the_same_batches(tmp_path: Path) -> None:
     """Also a map of the first images of a file, as `limit` makes them."""
     np.save(tmp_path / "a.npy", tiny.images(70))
@@ -80,12 +129,12 @@ def test_a_dataset_has_the_same_layout_prepared_now_or_before(
     component = tiny.tiny_cell().dataset
     first = prepared.load(component, tmp_path)
     if damaged:
-        place = prepared.target(component, tmp_path)
+        place = manifest.target(component, tmp_path)
         content = (place / "train.npy").read_bytes()
         (place / "train.npy").unlink()  # the first map keeps the old file
         (place / "train.npy").write_bytes(content[:5000])
     second = prepared.load(component, tmp_path)
-    for split in prepared.SPLITS:
+    for split in manifest.SPLITS:
         arrays = [getattr(found, split) for found in (first, second)]
         assert arrays[0].strides == arrays[1].strides == (256, 256, 16, 1)
         assert np.array_equal(*arrays)

@@ -294,7 +294,7 @@ def test_scoring_again_skips_what_it_cannot_score_and_does_the_rest(
     monkeypatch.setattr(
         prepared,
         "load",
-        lambda component, folder: prepared.replace(load(component, folder), data_hash="another"),
+        lambda component: prepared.replace(load(component), data_hash="another"),
     )
     state = {"data_hash": "another", "created": now()}
     [row] = before[before["cell"] == second.id].to_dict("records")

@@ -1,17 +1,21 @@
 """Evaluation against independent computations: scikit-image, NumPy, the formulas themselves."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from scipy.ndimage import laplace
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from harness import evaluate
+import losses
+from benchmarks.random_weights import write_all
+from harness import evaluate, reference
 from harness.measured import Measured
-from harness.metrics import METRICS
+from harness.metrics import METRICS, kernel, neighbours, space_of
 from harness.metrics.features import RandomFeatures
 from harness.seeds import generator
 
@@ -25,7 +29,7 @@ def measure(
     """Evaluate a model, trained or not, on these images."""
     settings = tiny.protocol(**keys)
     net = net or trained(images.shape[1])
-    known = evaluate.reference(images, TRAIN[images.shape[1]], settings, CPU, {})
+    known = reference.reference(images, TRAIN[images.shape[1]], settings, CPU, {})
     return evaluate.evaluate(net, images, known, settings, axes=tiny.AXES, device=CPU, sigma=sigma)
 
 
@@ -177,7 +181,7 @@ def test_an_images_scores_do_not_depend_on_its_batch(monkeypatch: pytest.MonkeyP
     half = measure(images[:32], net).scores
     order = np.random.default_rng(0).permutation(64)
     shuffled = measure(images[order], net).scores
-    monkeypatch.setattr(evaluate, "BATCH_VALUES", 16 * 256)
+    monkeypatch.setattr(reference, "BATCH_VALUES", 16 * 256)
     small = measure(images, net)
     for name in ("psnr", "ssim", "mse", "kl"):
         for found, expected in (
@@ -222,10 +226,13 @@ def test_every_number_has_a_signature_and_a_column(case: Any) -> None:
     """All metrics of the random features; nothing that the schema does not know."""
     _, _, measured = case
     present = {name for name in METRICS if name in measured.metrics}
-    assert present == {name for name in METRICS if not name.startswith(("fid", "fsd"))}
+    of_others = {name for name in METRICS if space_of(name) not in (None, "random")}
+    absent = {"lpips", "lpips_vgg", "nll_paper", "ms_ssim"}  # no weights, no loss, too small
+    absent |= {f"frd_gen_{what}" for what in ("infinity", "low", "high")}  # 130 images at least
+    assert present == set(METRICS) - of_others - absent
     for name in present:
         assert measured.metrics[f"{name}_signature"]
-        assert (f"{name}_std" in measured.metrics) == METRICS[name].per_image
+        assert (f"{name}_std" in measured.metrics) == bool(METRICS[name].spread)
     assert measured.finite
 
 
@@ -253,7 +260,10 @@ def test_pictures_are_what_the_report_expects(case: Any) -> None:
 def test_scores_have_one_row_per_image_in_order(case: Any) -> None:
     """Float64 columns, an index that counts."""
     _, _, measured = case
-    assert measured.scores.columns.tolist() == ["index", "psnr", "ssim", "mse", "kl", "elbo_sigma"]
+    per_image = [name for name, metric in METRICS.items() if metric.per_image]
+    left_out = ("lpips", "lpips_vgg", "ms_ssim", "nll_paper", "iwae", "lpc_si_gen", "lpc_si_data")
+    expected = {name for name in per_image if name not in left_out and "mean_image" not in name}
+    assert set(measured.scores.columns[1:]) == expected
     assert measured.scores["index"].tolist() == list(range(COUNT))
     assert (measured.scores.dtypes[1:] == np.float64).all()
 
@@ -282,9 +292,79 @@ def test_a_model_that_gives_nan_is_not_finite() -> None:
 def test_the_reference_is_measured_on_the_real_images_alone() -> None:
     """Its moments are those of the features of the split."""
     images = tiny.images(COUNT)
-    known = evaluate.reference(images, TRAIN[1], tiny.protocol(), CPU, {})
+    known = reference.reference(images, TRAIN[1], tiny.protocol(), CPU, {})
     features = RandomFeatures(1)(floats(images)).double().numpy()
-    np.testing.assert_allclose(known.moments.mean(), features.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(known.real.moments.mean(), features.mean(0), rtol=1e-6)
     np.testing.assert_allclose(
-        known.moments.covariance(), np.cov(features, rowvar=False), rtol=1e-4, atol=1e-9
+        known.real.moments.covariance(), np.cov(features, rowvar=False), rtol=1e-4, atol=1e-9
     )
+
+
+def test_a_trial_has_all_but_what_only_finals_have() -> None:
+    """The final-only columns, and nothing else, are missing."""
+    images, net = tiny.images(140), trained(1)
+    known = {
+        final: reference.reference(images, TRAIN[1], tiny.protocol(), CPU, {}, final=final)
+        for final in (False, True)
+    }
+    rest: dict[str, Any] = {"axes": tiny.AXES, "device": CPU, "sigma": None}
+    found = {
+        final: evaluate.evaluate(net, images, known[final], tiny.protocol(), **rest).metrics
+        for final in (False, True)
+    }
+    missing = {name for name in METRICS if name in found[True] and name not in found[False]}
+    assert missing == {name for name in found[True] if name in METRICS and METRICS[name].final}
+    assert {"frd_gen_infinity", "coverage_gen", "iwae", "krd_gen", "lpc_si_data"} <= missing
+    assert all(found[False][name] == found[True][name] for name in found[False])
+
+
+def test_distances_between_sets_equal_those_of_their_features() -> None:
+    """Generated images' columns against the functions on features computed here."""
+    images, net = tiny.images(140), trained(1)
+    found = measure(images, net).metrics
+    with torch.no_grad():
+        samples = net.sample(140, generator("prior", *tiny.AXES, "evaluate"))
+        made = RandomFeatures(1)(samples).numpy()
+    real = RandomFeatures(1)(floats(images)).numpy()
+    balls = neighbours.neighbourhoods(real, made)
+    assert found["coverage_gen"] == balls.coverage and found["density_gen"] == balls.density
+    assert found["krd_gen"] == pytest.approx(kernel.kernel_distance(made, real).mean, rel=1e-6)
+    low, distance, high = (float(found[f"frd_gen{end}"] or 0) for end in ("_low", "", "_high"))
+    assert low < distance < high
+
+
+def test_sharpness_is_that_of_the_images_against_the_data(case: Any) -> None:
+    """Ratio of mean variances of the Laplacian, by SciPy; blur from the same sets."""
+    images, net, measured = case
+    recon = at_mean(net, images)
+    grey = [255 * (a @ [0.299, 0.587, 0.114] if a.shape[-1] == 3 else a[..., 0]) for a in (
+        np.moveaxis(recon.astype(np.float64), 1, -1), np.moveaxis(images / 255, 1, -1),
+    )]  # fmt: skip
+    variances = [np.mean([laplace(image)[1:-1, 1:-1].var() for image in planes]) for planes in grey]
+    assert measured.metrics["sharpness_recon"] == pytest.approx(variances[0] / variances[1], 1e-4)
+    assert float(measured.metrics["blur_recon"] or 0) < 100
+
+
+def test_lpips_is_left_out_without_the_official_weights(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Random weights of the right shapes give a number, but it is not LPIPS."""
+    files = {name: path for name, path in write_all(tmp_path).items() if "vgg" not in name}
+    images = tiny.images(20, 3)
+    known = reference.reference(images, TRAIN[3], tiny.protocol(), CPU, dict(files))
+    assert "lpips" not in {score.name for score in known.pairs}
+
+
+def test_the_papers_likelihood_needs_the_loss() -> None:
+    """An ordinary loss: half the squared error on [-1, 1] plus KL."""
+    images, net = tiny.images(20), trained(1)
+    known = reference.reference(images, TRAIN[1], tiny.protocol(), CPU, {})
+    loss = losses.build("l2", image_shape=(1, 16, 16), latent_size=4)
+    rest: dict[str, Any] = {"axes": tiny.AXES, "device": CPU, "sigma": 0.2, "loss": loss}
+    found = evaluate.evaluate(net, images, known, tiny.protocol(), **rest)
+    with torch.no_grad():
+        record = net(floats(images), generator("posterior", *tiny.AXES, "evaluate"))
+    squared = (2 * (record.recon - floats(images))).double().square().sum((1, 2, 3)) / 2
+    expected = squared + torch.tensor(found.scores["kl"].tolist())
+    assert found.metrics["nll_paper"] == pytest.approx(float(expected.mean()), rel=1e-5)
+    assert "sigma=1" in str(found.metrics["nll_paper_signature"])

@@ -384,3 +384,16 @@ def test_images_of_another_size():
     x, y = pattern(1, 3, 8, 8)
     with pytest.raises(InvalidOption, match=r"built for images \(3, 64, 64\)"):
         energy(make(), y, x)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_yuv_of_other_than_three_channels_is_refused(channels):
+    with pytest.raises(InvalidOption, match=f"'yuv' but the images have {channels} channel"):
+        make((channels, 8, 8), colour="yuv")
+
+
+def test_colour_follows_the_channels_by_default():
+    for shape, same in (((3, 8, 8), "yuv"), ((1, 8, 8), "rgb")):
+        x, y = pattern(2, *shape)
+        found, expected = (energy(make(shape, **o), y, x) for o in ({}, {"colour": same}))
+        assert torch.equal(found, expected)

@@ -412,7 +412,7 @@ def test_fixed_kernels_have_no_companion():
     both = WeightedSum([(1.0, loss), (0.5, blur())])
     alone = both.terms[1].companion_loss(recon, target, latent, None)
     assert both.companion_loss(recon, target, latent, None) == alone
-    assert list(both.snapshot(latent)) == ["kernels"]
+    assert list(both.snapshot(latent)) == ["kernels_2"]
 
 
 def test_signed_images_scale_energy_and_weights_of_the_kl_divergence():

@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 import losses
 from losses import kernels, wiener
 from losses.half_plane import multiplicity
+from losses.options import InvalidOption
 
 SHAPE = (2, 5, 6)
 LATENT = 4
@@ -207,3 +208,30 @@ def test_parseval_on_even_and_odd_widths():
         spectrum = torch.fft.rfft2(image, norm="ortho")
         found = wiener.plane_sum(wiener.power(spectrum), BINS[width])
         assert torch.allclose(found, image.square().sum((1, 2)))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"range": "signed"}, {"epsilon": 0.001}, *EXACT, {"kernel": "gaussian"}],
+    ids=str,
+)
+def test_the_papers_table_6_is_the_energy_at_its_epsilon_whatever_was_trained(options):
+    """Of the same weights in `blur[epsilon=0.5]`, also in the warm-up; no gradient."""
+    recon, target, latent = batch()
+    trained = blur(**options)
+    kernel = {"kernel": options["kernel"]} if "kernel" in options else {}
+    reference = blur(epsilon=0.5, c=options.get("c", 0.025), **kernel)
+    reference.load_state_dict(trained.state_dict())
+    trained.start_epoch(0.0)
+    found = trained.paper_nll(recon.requires_grad_(), target, latent)
+    assert not found.requires_grad
+    torch.testing.assert_close(found, reference(recon, target, latent).detach())
+    assert not torch.allclose(found, trained.paper_nll(recon, target, latent, epsilon=0.4))
+
+
+def test_the_papers_table_6_refuses_other_shapes_and_a_negative_epsilon():
+    recon, target, latent = batch()
+    with pytest.raises(InvalidOption, match="built for images"):
+        blur().paper_nll(recon[:, :1], target[:, :1], latent)
+    with pytest.raises(InvalidOption, match="epsilon is -1"):
+        blur().paper_nll(recon, target, latent, epsilon=-1)

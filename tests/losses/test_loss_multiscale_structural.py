@@ -186,3 +186,13 @@ def test_images_of_another_shape_are_refused():
     loss = losses.build("ms-ssim", image_shape=(3, 32, 32))
     with pytest.raises(InvalidOption, match=r"built for images \(3, 32, 32\) but got \(3, 24, 24"):
         loss(y, x, LATENT)
+
+
+def test_unrelated_and_opposite_images_have_no_gradient():
+    """Said in the docstring: `1 - l cs` is then at its maximum and flat."""
+    target = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    recon = (1 - target).requires_grad_()
+    loss = losses.build("ms-ssim", image_shape=(1, 32, 32))
+    energy = loss(recon, target, torch.zeros(1, 1))
+    energy.sum().backward()
+    assert energy.item() == pytest.approx(1024) and not recon.grad.any()

@@ -208,3 +208,29 @@ def test_a_loss_must_define_forward(tensors):
     recon, target, latent, _ = tensors
     with pytest.raises(NotImplementedError, match="ReconstructionLoss does not define forward"):
         ReconstructionLoss()(recon, target, latent)
+
+
+def test_a_sum_couples_a_batch_when_a_term_does_now():
+    """VAE-GAN's batch norm couples images in training alone."""
+    gan = losses.build("vae-gan", image_shape=(1, 16, 16), width=4)
+    total = WeightedSum([(1.0, losses.build("l2")), (1.0, gan)])
+    assert total.train().batch_coupled
+    assert not total.eval().batch_coupled
+    assert total.train().batch_coupled
+
+
+def test_snapshots_of_several_terms_stand_side_by_side():
+    def blur(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return losses.build(
+            "blur", image_shape=(1, 8, 8), latent_size=2, generator=generator, hidden=4
+        )
+
+    first, second, latent = blur(0), blur(1), torch.ones(3, 2)
+    found = WeightedSum([(1.0, first), (1.0, losses.build("l2")), (2.0, second)]).snapshot(latent)
+    assert found.keys() == {"kernels_1", "kernels_3"}
+    assert torch.equal(found["kernels_1"], first.snapshot(latent)["kernels"])
+    assert torch.equal(found["kernels_3"], second.snapshot(latent)["kernels"])
+    assert not torch.equal(found["kernels_1"], found["kernels_3"])
+    alone = WeightedSum([(1.0, losses.build("l2")), (2.0, second)]).snapshot(latent)
+    assert alone.keys() == {"kernels"}

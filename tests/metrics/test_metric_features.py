@@ -6,7 +6,7 @@ from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
 from harness.metrics import FEATURE_DIMS
-from harness.metrics.features import Features, MissingFeatureWeights, make
+from harness.metrics.features import Features, MissingFeatureWeights, advice, make
 from harness.metrics.frechet import Moments, frechet_distance
 
 # Every 13th feature of the pattern P(2, 3, 16, 16), and the sum of all.
@@ -154,3 +154,11 @@ def test_misuse_is_refused() -> None:
     for shape in ((2, 1, 16, 16), (2, 3, 7, 16), (3, 16, 16)):
         with pytest.raises(ValueError, match="at least 8 pixels"):
             make("random", 3)(torch.zeros(shape))
+
+
+def test_learned_features_of_grey_images_come_with_advice() -> None:
+    assert advice("random", 1) is None and advice("inception", 3) is None
+    for space in ("inception", "squeezenet", "squeezenet-caffe"):
+        text = advice(space, 1)
+        assert text is not None and text.endswith(".") and "'random'" in text
+    assert str(advice("inception", 1)).startswith("Inception features were learned from colour")

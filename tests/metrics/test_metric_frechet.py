@@ -1,12 +1,16 @@
 import math
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from harness.metrics import frechet
-from harness.metrics.frechet import Moments, frechet_distance
+from harness.metrics.frechet import DistanceTo, Moments, frechet_distance
 
 
 def features(n: int, dims: int, seed: int, shift: float = 0.0) -> np.ndarray:
@@ -29,6 +33,61 @@ def test_moments_equal_numpy_over_uneven_batches() -> None:
     assert (accumulated.count, accumulated.dims) == (501, 12)
     np.testing.assert_allclose(accumulated.mean(), values.mean(0), rtol=1e-12)
     np.testing.assert_allclose(accumulated.covariance(), np.cov(values.T), rtol=1e-10)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    cuts=st.lists(st.integers(0, 300), max_size=6),
+    order=st.randoms(use_true_random=False),
+    shift=st.sampled_from([0.0, 50.0]),
+)
+def test_any_partition_in_any_order_merges_to_the_same_moments(cuts, order, shift) -> None:
+    values = features(300, 6, 0, shift)
+    parts = [moments(part) for part in np.split(values, sorted(cuts))]
+    order.shuffle(parts)
+    whole = Moments()
+    for part in parts:
+        whole.merge(part)
+    assert whole.count == 300
+    np.testing.assert_allclose(whole.mean(), values.mean(0), rtol=1e-12, atol=1e-12)
+    exact = np.cov(values.T)
+    np.testing.assert_allclose(whole.covariance(), exact, rtol=0, atol=1e-12 * exact.max())
+
+
+def _moments_of(seed: int) -> dict[str, np.ndarray]:
+    return moments(features(50, 6, seed)).to_arrays()
+
+
+def test_moments_travel_between_processes() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        parts = [Moments.from_arrays(arrays) for arrays in pool.map(_moments_of, range(2))]
+    parts[0].merge(parts[1])
+    values = np.concatenate([features(50, 6, seed) for seed in range(2)])
+    np.testing.assert_allclose(parts[0].covariance(), np.cov(values.T), rtol=1e-11, atol=1e-12)
+
+
+def test_moments_are_stored_exactly_and_go_on_from_there() -> None:
+    values = features(60, 4, 0)
+    begun = moments(values[:40])
+    stored = Moments.from_arrays(begun.to_arrays())
+    assert (stored.mean() == begun.mean()).all()
+    assert (stored.covariance() == begun.covariance()).all()
+    stored.update(values[40:])
+    np.testing.assert_allclose(stored.covariance(), np.cov(values.T), rtol=1e-10)
+    assert begun.count == 40  # the arrays are copies
+    arrays = begun.to_arrays()
+    with pytest.raises(ValueError, match="lack mean, scatter"):
+        Moments.from_arrays({"count": arrays["count"]})
+    with pytest.raises(ValueError, match=r"mean of shape \(4,\) and a scatter of \(3, 3\)"):
+        Moments.from_arrays({**arrays, "scatter": arrays["scatter"][:3, :3]})
+
+
+def test_distances_to_one_set_share_its_factor() -> None:
+    real = moments(features(300, 12, 0))
+    distance = DistanceTo(real)
+    for seed in (1, 2):
+        other = moments(features(200, 12, seed, shift=0.3))
+        assert distance(other) == frechet_distance(real, other)
 
 
 def test_a_mean_a_million_times_the_spread_costs_no_digits() -> None:
@@ -100,6 +159,9 @@ def test_signature_names_what_the_distance_depends_on() -> None:
     assert "|singular|" in frechet.signature("inception", 10000, 2048)
     detailed = frechet.signature("squeezenet|dims=512|weights=ab", 600, 600)
     assert "squeezenet|dims=512|weights=ab|n=600,600" in detailed
+    # Another tap of one network is singular at another count.
+    tap = "inception|dims=192|pytorch-fid"
+    assert "singular" not in frechet.signature(tap, 500, 500)
     with pytest.raises(ValueError, match="'vgg' are unknown"):
         frechet.signature("vgg", 10, 10)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from harness import components
 from harness.metrics import likelihood
 
 
@@ -62,6 +63,53 @@ def test_bad_arguments_are_refused() -> None:
         likelihood.gaussian_nll(torch.ones(1), 10, 0.0)
     with pytest.raises(ValueError, match="number of values is 0"):
         likelihood.optimal_sigma(1.0, 0)
+
+
+def test_bits_per_dim_by_hand() -> None:
+    nats = torch.tensor([0.0, 12 * math.log(2), -6 * math.log(2)])
+    found = likelihood.bits_per_dim(nats, 12)
+    assert found.tolist() == pytest.approx([0.0, 1.0, -0.5]) and found.dtype == torch.float64
+    with pytest.raises(ValueError, match="d is 0; pass pixels times channels"):
+        likelihood.bits_per_dim(nats, 0)
+
+
+def test_elbo_bpd_is_near_the_code_length_of_8_bit_values() -> None:
+    """A flat density needs 8 bits; a Gaussian about those of the steps that it covers."""
+    assert likelihood.elbo_bpd(torch.zeros(1), 48).tolist() == [8.0]
+    values = torch.arange(48, dtype=torch.float64) + 100  # the 8-bit value n covers n to n + 1
+    mean, sigma, kl = 0.5, 0.1, 7.0
+    x = (values + 0.5) / 256
+    elbo = likelihood.elbo_sigma((x - mean).square().sum()[None], torch.tensor([kl]), 48, sigma)
+    normal = Normal(mean, sigma)
+    mass = normal.cdf((values + 1) / 256) - normal.cdf(values / 256)
+    bits = (kl / math.log(2) - mass.log2().sum()) / 48
+    assert float(likelihood.elbo_bpd(elbo, 48)) == pytest.approx(float(bits), abs=1e-3)
+
+
+@pytest.mark.parametrize("name", ["l2", "ssim", "l2 + sigma"])
+def test_the_papers_form_of_an_ordinary_decoder(pattern, name: str) -> None:
+    """Half the squared error on [-1, 1], the sheet's values, plus the divergence."""
+    target, recon = pattern(2, 3, 64, 64)
+    loss = components.build_loss(components.resolve_loss(name), (3, 64, 64), 4)
+    kl = torch.tensor([10.0, 20.0])
+    found = likelihood.nll_paper(loss, recon, target, torch.zeros(2, 4), kl)
+    assert found.tolist() == pytest.approx([71.1079, 81.4920], abs=1e-4)
+    assert found.dtype == torch.float64
+    assert likelihood.nll_paper_signature(loss).endswith("|sigma=1")
+
+
+@pytest.mark.parametrize("name", ["blur[kernel=gaussian]", "0.5*blur[kernel=gaussian] + l1"])
+def test_the_papers_form_of_blur(pattern, name: str) -> None:
+    """The sheet's quadratic term at variance 2 and C = 0.025, and three times its determinant."""
+    target, recon = pattern(2, 3, 64, 64)
+    loss = components.build_loss(components.resolve_loss(name), (3, 64, 64), 4)
+    kl = torch.tensor([10.0, 20.0])
+    found = likelihood.nll_paper(loss, recon, target, torch.zeros(2, 4), kl)
+    expected = [105.3096 - 3 * 2370.77 + 10, 106.0184 - 3 * 2370.77 + 20]
+    assert found.tolist() == pytest.approx(expected, abs=0.02)
+    signature = likelihood.nll_paper_signature(loss)
+    assert "never comparable across likelihoods" in signature
+    assert signature.endswith("|wiener|C=0.025|kernels=fixed|eps=0.5")
 
 
 def _generator() -> torch.Generator:

@@ -50,6 +50,28 @@ def test_psnr_is_capped_for_identical_images_and_keeps_nan() -> None:
     assert math.isnan(broken)
 
 
+def test_lfd_golden(pattern) -> None:
+    target, recon = pattern(2, 3, 64, 64)
+    values = pixel.lfd(recon, target, rounding=False)
+    assert values.dtype == torch.float64
+    assert values.tolist() == pytest.approx([13.403410, 13.409676], abs=1e-5)
+
+
+def test_lfd_is_the_distance_of_the_transforms(crops) -> None:
+    target = crops[:8].mul(255).round()
+    recon = crops[:8].flip(3).mul(255).round()
+    error = np.fft.fft2(recon.double().numpy()) - np.fft.fft2(target.double().numpy())
+    expected = np.log((np.abs(error) ** 2).mean((1, 2, 3)) + 1)
+    np.testing.assert_allclose(pixel.lfd(recon / 255, target / 255), expected, rtol=1e-7)
+
+
+def test_lfd_follows_from_psnr_alone(pattern) -> None:
+    target, recon = pattern(2, 3, 64, 64)
+    from_psnr = math.log(64 * 64 * 255**2) - 0.1 * math.log(10) * pixel.psnr(recon, target)
+    torch.testing.assert_close(pixel.lfd(recon, target), from_psnr, rtol=0, atol=1e-5)
+    assert pixel.lfd(target, target, rounding=False).tolist() == [0, 0]
+
+
 @pytest.mark.parametrize("size", [(64, 64), (11, 11), (11, 40), (33, 29)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_ssim_equals_skimage(size: tuple[int, int], channels: int) -> None:
@@ -92,7 +114,7 @@ def test_small_images_and_unequal_shapes_are_refused() -> None:
     small = torch.zeros(1, 1, 10, 32)
     with pytest.raises(ValueError, match="10x32 and its window is 11x11"):
         pixel.ssim(small, small)
-    for metric in (pixel.mse, pixel.psnr, pixel.ssim):
+    for metric in (pixel.mse, pixel.psnr, pixel.lfd, pixel.ssim):
         with pytest.raises(ValueError, match="same shape"):
             metric(torch.zeros(2, 1, 16, 16), torch.zeros(2, 3, 16, 16))
         with pytest.raises(ValueError, match="same shape"):

@@ -9,7 +9,7 @@ HEADLINE += ["spectrum_recon", "spectrum_gen"]
 
 
 def test_the_main_table_shows_the_agreed_columns() -> None:
-    assert [name for name, metric in METRICS.items() if metric.headline] == HEADLINE
+    assert [name for name, metric in METRICS.items() if metric.table == "main"] == HEADLINE
 
 
 def test_every_column_of_a_feature_space_knows_it() -> None:
@@ -41,3 +41,11 @@ def test_every_extractor_has_its_two_columns() -> None:
 def test_listing_imports_neither_torch_nor_numpy() -> None:
     code = "import sys, harness.metrics; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_no_column_of_a_metric_bears_the_name_of_another_column() -> None:
+    from harness import schema
+
+    groups = (schema._IDENTITY, schema._EFFORT, schema._CURVES, schema._PROVENANCE)
+    others = {name for group in groups for name in group}
+    assert not others & set(schema._metric_columns())

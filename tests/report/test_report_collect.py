@@ -163,13 +163,18 @@ def test_answer_without_a_finite_objective(made: Make) -> None:
 def test_terms_and_advantages() -> None:
     assert terms("l2 + 50*ffl[alpha=1,patch=2]") == ["l2", "ffl"]
     assert terms("100*vgg + my_loss") == ["vgg", "my_loss"]
-    # The network decides, not the name: the metric LPIPS runs on AlexNet.
-    assert home("l2 + 3*lpips[net=alex]", "lpips")
-    assert not home("l2 + 3*lpips[net=vgg]", "lpips")
-    assert optimised("l2 + 3*lpips[net=vgg]", "lpips")
-    assert home("squeeze", "fsd_gen") and home("lpips[net=squeeze]", "fsd_recon")
-    assert not home("l2", "lpips")
-    assert optimised("ssim", "ssim") and not optimised("ssim", "psnr")
+
+
+def test_home_advantage_is_decided_by_the_network(made: Make) -> None:
+    losses = ["l2 + 3*lpips[net=alex]", "l2 + 3*lpips[net=vgg]", "squeeze", "l2", "ssim"]
+    group = made(*({"loss": loss, "psnr": [20.0]} for loss in losses))
+    alex, vgg, squeeze, l2, ssim = (group.cell(loss) for loss in losses)
+    assert home(alex, "lpips") and not home(vgg, "lpips") and home(vgg, "lpips_vgg")
+    assert optimised(vgg, "lpips") and not optimised(vgg, "lpips_vgg")
+    assert home(squeeze, "fsd_gen") and home(squeeze, "ksd_caffe_gen")
+    assert not home(squeeze, "frd_gen") and not home(squeeze, "coverage_gen")
+    assert not home(l2, "lpips") and optimised(l2, "mse")
+    assert optimised(ssim, "ssim") and not optimised(ssim, "psnr")
 
 
 def test_colours_are_stable_and_distinct() -> None:

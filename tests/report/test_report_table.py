@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.collect import Group
 from harness.report.export import latex_escape, to_csv, to_latex, to_markdown
-from harness.report.main_table import main_table
+from harness.report.main_table import further_table, main_table
 from harness.report.measures import measures
 from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
 
@@ -258,3 +258,13 @@ def test_number(value: float, decimals: int, expected: str) -> None:
 )
 def test_significant(value: float, expected: str) -> None:
     assert significant(value) == expected
+
+
+def test_further_measures_stand_in_tables_of_their_own(made: Make) -> None:
+    sharp = {"sharpness_recon": 0.5, "sharpness_recon_signature": "s"}
+    group = made({"loss": "l2", "psnr": [21.0]}, {"loss": "ssim", "more": sharp, "psnr": [20.0]})
+    table = further_table(group, "sharpness")
+    assert table is not None and [column.key for column in table.columns] == ["sharpness_recon"]
+    assert [row.label for row in table.rows] == ["l2", "ssim"]
+    assert table.rows[1].entries[0].text == "0.500"
+    assert further_table(group, "distribution") is None
