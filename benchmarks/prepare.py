@@ -72,7 +72,7 @@ class Seconds:
 
 @contextmanager
 def timed() -> Iterator[Seconds]:
-    """Time a piece of work: by the clock, and by the processor, which other programs do not slow."""
+    """Time a piece of work by the clock and by the processor, which others slow less."""
     found, wall, cpu = Seconds(), time.perf_counter(), time.process_time()
     yield found
     found.wall, found.cpu = time.perf_counter() - wall, time.process_time() - cpu

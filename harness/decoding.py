@@ -33,8 +33,9 @@ class Decoding:
     def run(self) -> None:
         """Decode what is left, by as many threads as there are cores.
 
-        Decoders release the interpreter's lock, so threads keep all cores busy without a copy of
-        any pixel. Raises what `Source.read` raises to end the reading (`FatalError`).
+        Decoders release the interpreter's lock for most of their time, and threads share an open
+        archive and need no copy of any pixel. Raises what `Source.read` raises to end the reading
+        (`FatalError`).
         """
         left = [s for s in range(0, self.total, BLOCK) if s not in self.staging.done]
         self.tell(self._read, self.total)

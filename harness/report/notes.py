@@ -84,9 +84,18 @@ def notes(
         *_missing(group, metrics),
         _advice(group, metrics),
     ]
-    named = [f"{label(each.metric)}: {each.signature}" for each in columns if each.signature]
-    lines += [f"Signatures. {'; '.join(named)}."] if named else []
+    lines.append(_signatures(columns))
     return tuple(line for line in lines if line)
+
+
+def _signatures(columns: Sequence[Measure]) -> str:
+    """Name each signature once, after the columns that bear it."""
+    bearers: dict[str, list[str]] = {}
+    for each in columns:
+        if each.signature:
+            bearers.setdefault(each.signature, []).append(label(each.metric))
+    named = [f"{', '.join(labels)}: {signature}" for signature, labels in bearers.items()]
+    return f"Signatures. {'; '.join(named)}." if named else ""
 
 
 def _bold(group: Group, rankings: Sequence[Ranking]) -> str:
