@@ -19,6 +19,7 @@ LARSEN: Box = (15, 40, 163, 188)  # rows 40 to 188: five below the centre
 SPLITS = ("official", "80/20")
 LAYOUT = Layout(
     title="CelebA",
+    needs="img_align_celeba (a folder or zip) and list_eval_partition.txt",
     page=PAGE,
     homes=("celeba64", "celeba", "CelebA", "celeba-dataset"),
     sign=r"\d{6}\.jpg",

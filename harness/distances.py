@@ -62,6 +62,7 @@ def columns(end: str, made: SetFeatures, known: RealFeatures) -> Columns:
     features = made.features
     if features is None:
         return found
+    _warn_of_singular(f"{space.frechet}_{end}", made.moments, known.moments)
     found |= _kernel(f"{space.kernel}_{end}", made.space.signature, features, known.features)
     if end == "gen":
         found |= _spread(space.frechet, made, features, known.moments)
@@ -74,6 +75,17 @@ def _frechet(name: str, signature: str, made: Moments, real: Moments) -> Columns
         name: frechet.frechet_distance(made, real),
         f"{name}_signature": frechet.signature(signature, made.count, real.count),
     }
+
+
+def _warn_of_singular(name: str, *sets: Moments) -> None:
+    if any(each.singular for each in sets):
+        log.warning(
+            "%s is of %d images and %d features, so a covariance is singular: compare it at equal "
+            "numbers of images alone",
+            name,
+            min(each.count for each in sets),
+            sets[0].dims,
+        )
 
 
 def _kernel(name: str, signature: str, made: np.ndarray, real: np.ndarray) -> Columns:

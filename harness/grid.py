@@ -10,7 +10,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from harness import components, plugins, presets
 from harness.components import Component, Term
@@ -98,14 +98,32 @@ class Block(BaseModel):
 
 
 class Grid(BaseModel):
-    """A named set of blocks under one protocol."""
+    """A named set of blocks under one protocol.
+
+    Blocks of included grids stand first and keep their own grid's protocol, so that their cells
+    are the same ones.
+    """
 
     model_config = ConfigDict(extra="forbid")
     name: str
     title: str = ""
     plugins: list[str] = Field(default_factory=list)  # files of losses, beside the TOML file
+    include: list[str] = Field(default_factory=list)  # grids of the package
     protocol: dict[str, Any] = Field(default_factory=dict)
-    block: list[Block] = Field(min_length=1)
+    block: list[Block]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _need_no_block_beside_included_ones(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("include"):
+            return {"block": []} | content
+        return content
+
+    @model_validator(mode="after")
+    def _check_not_empty(self) -> Self:
+        if not self.block and not self.include:
+            raise ValueError("block = [] is invalid: write at least one [[block]]")
+        return self
 
     @field_validator("name")
     @classmethod
@@ -203,6 +221,8 @@ def make(content: dict[str, Any], origin: str, overrides: dict[str, Any]) -> Gri
         grid = Grid.model_validate(content)
     except ValidationError as error:
         raise HarnessError(f"{origin}: {explain(error, _MODELS)}") from None
+    if grid.include:
+        grid.block, grid.protocol = [*_included(grid.include, origin), *_written_out(grid)], {}
     if not overrides:
         return grid
     overrides = presets.expand(overrides)
@@ -223,6 +243,26 @@ def make(content: dict[str, Any], origin: str, overrides: dict[str, Any]) -> Gri
             for item in block.losses
         ]
     return grid
+
+
+def _included(chosen: list[str], origin: str) -> list[Block]:
+    """Return the blocks of the named grids."""
+    for name in chosen:
+        if name not in names():
+            raise HarnessError(
+                f"{origin}: include names {name!r}, no grid of the package"
+                f"{suggestion(name, names())}. See: harness list grids"
+            )
+    return [block for name in chosen for block in _written_out(load(name))]
+
+
+def _written_out(grid: Grid) -> list[Block]:
+    """Return the blocks with the protocol of their grid written out in each."""
+    outer = presets.expand(grid.protocol)
+    return [
+        block.model_copy(update={"protocol": outer | presets.expand(block.protocol)})
+        for block in grid.block
+    ]
 
 
 def make_protocol(keys: dict[str, Any]) -> Protocol:

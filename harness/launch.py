@@ -4,7 +4,6 @@ import shlex
 import sys
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -139,12 +138,6 @@ def command() -> str:
     return shlex.join(["harness", *sys.argv[1:]])
 
 
-def report_command(grid_name: str, results: Path) -> str:
-    """Return what to type for the report of a grid in this folder."""
-    where = [] if results == Path("results") else ["--results", str(results)]
-    return shlex.join(["harness", "report", "--grid", grid_name, *where])
-
-
 def in_ci() -> bool:
     """Tell whether this runs in CI, where bars are noise."""
     return settings().ci
@@ -223,7 +216,7 @@ def summarise(
         )
     lines += [f"diverged: {name}" for name in diverged]
     lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
-    lines.append(f"next: {report_command(store.name, options.results)}")
+    lines.append(f"next: {wording.report_command(store.name, options.results)}")
     if failed:
         lines.append("try the failed cells again with --rerun failed")
     return Summary(store.name, done, len(progress), len(rows), failed, diverged, lines)

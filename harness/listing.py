@@ -66,7 +66,13 @@ def listing(kind: str) -> list[dict[str, Any]]:
     if kind == "grids":
         return [{"name": name, "title": grid.load(name).title} for name in grid.names()]
     return [
-        {"name": m.name, "unit": m.unit, "better": _ARROWS[m.direction], "summary": m.summary}
+        {
+            "name": m.name,
+            "unit": m.unit,
+            "better": _ARROWS[m.direction],
+            "measured on": "final models" if m.final else "trials and finals",
+            "summary": m.summary,
+        }
         for m in METRICS.values()
     ]
 

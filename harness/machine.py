@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from harness import __version__, components, preparing
+from harness import __version__, caching, components, preparing
 from harness.settings import settings
 
 _PACKAGES = (
@@ -42,13 +42,11 @@ def doctor(results: Path) -> dict[str, Any]:
         "folders": {
             "results": _folder(results),
             "cache": _folder(found.cache),
+            "HARNESS_PREPARED": _folder(found.prepared),
             "HARNESS_DATA": _folder(found.data) if found.data else "not set",
             "HARNESS_WEIGHTS": _folder(found.weights) if found.weights else "not set",
         },
-        "datasets": {
-            entry.name: "ready" if entry.needs == "nothing" else f"needs {entry.needs}"
-            for entry in components.registry("dataset").values()
-        },
+        "datasets": {name: caching.state(name) for name in components.registry("dataset")},
         "weights": preparing.states(),
     }
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import prepared, scores
+from harness import prepared, provenance, scores
 from harness.appearance import Edges, Reference, add_spectrum, spread
 from harness.batches import Batches
 from harness.distances import Columns
@@ -28,13 +28,15 @@ class Place:
     """Where the features of a split of real images are kept for all cells, and what names them."""
 
     folder: Path | None  # the prepared dataset's; None to compute without keeping
-    key: str  # what identifies the images: the data's hash and the limit
+    key: str  # what identifies the images and the source that extracts
     split: str
 
 
 def place(cell: Cell, data_hash: str, split: str) -> Place:
     """Return where all cells on the same images and split share the features of real images."""
-    return Place(prepared.target(cell.dataset), f"{data_hash}|{cell.protocol.limit}", split)
+    # Another source of the extractors may give other features.
+    key = f"{data_hash}|{cell.protocol.limit}|{provenance.evaluate_digest()}"
+    return Place(prepared.target(cell.dataset), key, split)
 
 
 def reference(
@@ -88,7 +90,7 @@ class _Floor:
     """How well the mean training image predicts each image: what a model must beat."""
 
     def __init__(self, train: np.ndarray, device: torch.device) -> None:
-        self.mean = torch.from_numpy(_mean_image(train)).to(device)
+        self.mean, self.train = torch.from_numpy(_mean_image(train)).to(device), len(train)
         self.psnr: list[Tensor] = []
         self.ssim: list[Tensor] = []
 
@@ -98,11 +100,12 @@ class _Floor:
         self.ssim.append(pixel.ssim(guess, batch))
 
     def columns(self) -> Columns:
+        counted = f"|mean-of-train={self.train}|n={sum(map(len, self.psnr))}"
         return {
             **spread("psnr_mean_image", self.psnr),
             **spread("ssim_mean_image", self.ssim),
-            "psnr_mean_image_signature": pixel.PSNR_SIGNATURE + "|mean-of-train",
-            "ssim_mean_image_signature": pixel.SSIM_SIGNATURE + "|mean-of-train",
+            "psnr_mean_image_signature": pixel.PSNR_SIGNATURE + counted,
+            "ssim_mean_image_signature": pixel.SSIM_SIGNATURE + counted,
         }
 
 

@@ -1,5 +1,6 @@
 """Scores stored final models again: new metrics or new weights, without training."""
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ import torch
 from harness import (
     __version__,
     artefacts,
+    columns,
     components,
     evaluate,
     prepared,
@@ -22,7 +24,7 @@ from harness import (
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell, make_protocol
-from harness.metrics import METRICS
+from harness.metrics import IN_ANY_SPACE, METRICS
 from harness.protocol import Protocol
 from harness.schema import plain
 from harness.store import Store, newest
@@ -142,12 +144,13 @@ def _score(
     devices.configure(device, protocol.precision)
     model, splits = known.model.to(device), known.splits.limited(protocol.limit)
     axes = (cell.dataset.spec, cell.model.spec, int(row["seed"]))
+    files = weights.available()
     real = reference.reference(
         splits.test,
         splits.train,
         protocol,
         device,
-        weights.available(),
+        files,
         kept=reference.place(cell, splits.data_hash, "test"),
     )
     sigma = evaluate.fit_sigma(model, splits.validation, protocol, axes, device)
@@ -163,7 +166,13 @@ def _score(
         loss=None if loss is None else loss.to(device),
     )
     artefacts.save_measured(store, cell.id, int(row["seed"]), measured)
-    return _merged(row, measured.metrics)
+    metrics = measured.metrics
+    if protocol.features != cell.protocol.features:
+        # Columns that any space may fill keep what the protocol's own put there.
+        metrics = {
+            k: v for k, v in metrics.items() if not (k.startswith(IN_ANY_SPACE) and k in row)
+        }
+    return _merged(row, metrics, columns.measuring(protocol.features, files))
 
 
 def _loss(
@@ -191,11 +200,12 @@ def _protocol(cell: Cell, features: str | None) -> Protocol:
     return make_protocol(keys)
 
 
-def _merged(row: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """Return the old row with the new metrics and without its time stamp."""
+def _merged(row: dict[str, Any], metrics: dict[str, Any], used: dict[str, str]) -> dict[str, Any]:
+    """Return the old row with the new metrics, weights `used` too, and without its time stamp."""
     old = plain(row)
     del old["created"]
     scored_by = {
+        "weights": json.dumps(json.loads(old.get("weights") or "{}") | used),
         "harness_version": __version__,
         "evaluate_digest": provenance.evaluate_digest(),
     }

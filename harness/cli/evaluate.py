@@ -21,7 +21,7 @@ def evaluate(
 ) -> None:
     """Score stored final models again, without training."""
     from harness import device as devices
-    from harness import inventory, launch, rescore
+    from harness import inventory, rescore
     from harness.terminal import wording
 
     devices.check(device)
@@ -38,6 +38,6 @@ def evaluate(
         output.show_json(vars(found))
     for cell, why in found.skipped.items():
         typer.echo(f"skipped: {cell}: {why}", err=json)
-    next_command = launch.report_command(store.name, results)
+    next_command = wording.report_command(store.name, results)
     typer.echo(f"{wording.plural(found.rows, 'row')} stored. Next: {next_command}", err=json)
     raise typer.Exit(1 if found.skipped else 0)

@@ -1,5 +1,7 @@
 """`harness prepare`: get beforehand what runs need."""
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +10,7 @@ import typer
 from harness.cli import options as shared
 from harness.cli import output
 
-KEPT = "what was decoded is kept; the same command goes on from there"
+KEPT = "what was fetched and decoded is kept; the same command goes on from there"
 
 
 def prepare(
@@ -32,7 +34,8 @@ def prepare(
 ) -> None:
     """Decode datasets once, for all runs, or get pretrained weights.
 
-    Datasets are read from the files that you have. Interrupted, the same command goes on.
+    Datasets are read from the files that you have; mnist and cifar10 are fetched from their
+    official homes where you have none. Interrupted, the same command goes on.
     """
     from harness.errors import HarnessError, Interrupted
 
@@ -62,6 +65,8 @@ def _datasets(
 
     if verify:
         return caching.verify_datasets(names, root)
+    with _bars() as tell:
+        caching.fetch_datasets(names, root, tell)
     console = output.console(stderr=True)
     with Decoded(console, console.is_terminal and not launch.in_ci()) as shown:
         return caching.prepare_datasets(names, root, shown.tell)
@@ -82,6 +87,15 @@ def _show(records: list[dict[str, Any]], verify: bool, json: bool) -> None:
 
 
 def _weights(names: list[str] | None) -> list[dict[str, Any]]:
+    from harness import preparing
+
+    with _bars() as tell:
+        return preparing.prepare_weights(names, tell)
+
+
+@contextmanager
+def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Show a bar per file that is being fetched; nothing where none is."""
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -91,20 +105,21 @@ def _weights(names: list[str] | None) -> list[dict[str, Any]]:
         TransferSpeedColumn,
     )
 
-    from harness import preparing
+    from harness import launch
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-    )
-    with Progress(*columns, console=output.console(stderr=True), transient=True) as bars:
-        tasks: dict[str, TaskID] = {}
+    text, speed = TextColumn("{task.description}"), TransferSpeedColumn()
+    console = output.console(stderr=True)
+    hidden = not console.is_terminal or launch.in_ci()
+    columns = (text, BarColumn(), DownloadColumn(), speed)
+    bars = Progress(*columns, console=console, transient=True, disable=hidden)
+    tasks: dict[str, TaskID] = {}
+    with ExitStack() as shown:
 
         def tell(name: str, done: int, total: int | None) -> None:
+            if not tasks:
+                shown.enter_context(bars)
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total)
             bars.update(tasks[name], completed=done, total=total)
 
-        return preparing.prepare_weights(names, tell)
+        yield tell

@@ -14,6 +14,7 @@ from harness.metrics.spaces import (
 __all__ = [
     "FEATURE_DIMS",
     "INCEPTION_DIMS",
+    "IN_ANY_SPACE",
     "METRICS",
     "PREFIX",
     "SPACES",
@@ -44,3 +45,5 @@ METRICS: dict[str, Metric] = {
 # columns `<prefix>_recon` and `<prefix>_gen`. Only Inception's may be called FID.
 FEATURE_DIMS = {name: space.dims for name, space in SPACES.items()}
 PREFIX = {name: space.frechet for name, space in SPACES.items()}
+# Measures in whichever feature space the protocol names, whose columns do not tell which.
+IN_ANY_SPACE = tuple(metric.name for metric in rows.DISTRIBUTION)

@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from harness.metrics import FEATURE_DIMS, PREFIX, SPACES
+from harness.metrics import FEATURE_DIMS, PREFIX
 from harness.metrics.pixel import quantise
+from harness.metrics.precision import full_convolutions
 
 __all__ = [
     "PREFIX",
@@ -19,7 +20,6 @@ __all__ = [
     "Features",
     "MissingFeatureWeights",
     "RandomFeatures",
-    "advice",
     "make",
 ]
 
@@ -77,7 +77,7 @@ class Extractor(nn.Module, ABC):
     def in_chunks(self, images: Tensor, extract: Callable[[Tensor], Found]) -> list[Found]:
         """Return what `extract` finds in each chunk of the images; raises as `forward`."""
         height, width = _checked_size(images, self.channels)
-        with torch.autocast(images.device.type, enabled=False):
+        with torch.autocast(images.device.type, enabled=False), full_convolutions():
             rgb = quantise(images.float()).expand(-1, 3, -1, -1)
             return [extract(part) for part in rgb.split(self.chunk(height, width))]
 
@@ -158,17 +158,6 @@ def make(name: str, channels: int, weights: Mapping[str, Path | str] | None = No
             "give its path or use the features 'random'."
         )
     return extractor(channels, Path(path))
-
-
-def advice(space: str, channels: int) -> str | None:
-    """Return what a reader of distances in `space` must know of grey images; None if nothing."""
-    if space == "random" or channels != 1:
-        return None
-    return (
-        f"{SPACES[space].label[0].upper()}{SPACES[space].label[1:]} were learned from colour "
-        "photographs and mean little for grey or medical images: prefer the features 'random', "
-        "which favour no domain."
-    )
 
 
 def _draw_weights() -> list[Tensor]:

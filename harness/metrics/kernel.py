@@ -28,7 +28,8 @@ class KernelDistance:
     @property
     def signature(self) -> str:
         """What was computed, apart from the features and the counts."""
-        return f"mmd2-unbiased|poly3|subsets={SUBSETS}x{self.size}|pcg64=0|x1000|v1"
+        subsets = 1 if self.std is None else SUBSETS
+        return f"mmd2-unbiased|poly3|subsets={subsets}x{self.size}|pcg64=0|x1000|v1"
 
 
 def kernel_distance(x: NDArray[Any], y: NDArray[Any]) -> KernelDistance:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from harness.metrics.features import MissingFeatureWeights
 from harness.metrics.pairs import check_pair
-from harness.metrics.precision import float64
+from harness.metrics.precision import float64, full_convolutions
 from harness.weight_files import TABLE
 from harness.weights import sha256
 from losses.backbones import Extractor, enlarged, read_tensors, taken
@@ -76,7 +76,8 @@ class Lpips(nn.Module):
         size = enlarged((recon.shape[1], recon.shape[2], recon.shape[3]), SMALLEST)
         chunk = _chunk(self.net, size, recon.device.type)
         pairs = zip(recon.float().split(chunk), target.float().split(chunk), strict=True)
-        with torch.autocast(recon.device.type, enabled=False), full_products():
+        whole = torch.autocast(recon.device.type, enabled=False)
+        with whole, full_products(), full_convolutions():
             return float64(torch.cat([self._distance(x, y, size) for x, y in pairs]))
 
     def _distance(self, recon: Tensor, target: Tensor, size: tuple[int, int]) -> Tensor:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from harness.store import Store
 
-__all__ = ["Rendered", "render"]
+__all__ = ["CLAIMS", "Rendered", "check", "render"]
+
+CLAIMS = "claims.csv"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ def render(store: "Store", out: Path) -> Rendered:
     """Write the report of a grid's stored rows to `out` and return what was written.
 
     A pure function of the store: the same rows give the same bytes. Writes `index.html`, every
-    table of it as `tables/<name>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`.
+    table of it as `tables/<name>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`, and
+    `claims.csv` where the documents claim something of its cells.
 
     Raises:
         StoreError: nothing was ever run in the store's folder.
@@ -32,3 +35,18 @@ def render(store: "Store", out: Path) -> Rendered:
     from harness.report.page import write
 
     return write(store, out)
+
+
+def check(store: "Store", out: Path) -> list[str]:
+    """Return, one sentence each, which verdicts on the documents' claims differ from `out`'s.
+
+    They are computed from the stored rows and compared with the `claims.csv` that an earlier
+    rendering left in `out`; nothing is written.
+
+    Raises:
+        StoreError: nothing was ever run in the store's folder.
+        HarnessError: there is no such file to compare with.
+    """
+    from harness.report.page import check as verdicts
+
+    return verdicts(store, out)

@@ -1,9 +1,9 @@
 """Losses that have seen the metric: by its network (not ranked) or by its formula (noted)."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from harness.metrics import space_of
+from harness.metrics import SPACES, space_of
 from harness.report.collect import Cell
 
 # A metric on the network that a loss was trained with favours that loss: home advantage.
@@ -18,8 +18,8 @@ LPIPS_NETWORK = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
 METRIC_NETWORK = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
 # The Caffe release has other weights, but of the same network for the same task.
 SPACE_NETWORK = {"squeezenet": "squeezenet", "squeezenet-caffe": "squeezenet"}
-# Computed in whichever space the protocol names.
-IN_PROTOCOL_SPACE = ("precision_gen", "recall_gen", "density_gen", "coverage_gen")
+# Computed in any space: the signature says in which.
+IN_ANY_SPACE = ("precision_gen", "recall_gen", "density_gen", "coverage_gen")
 
 # A loss that is the metric, or a monotone function of it, or its form on another network.
 FORMULA: dict[str, tuple[str, ...]] = {
@@ -54,12 +54,20 @@ def networks(loss: str) -> Iterator[str]:
 
 def home(cell: Cell, metric: str) -> bool:
     """Tell whether `metric` runs on a network that the cell's loss was trained with."""
-    return _network(metric, cell.protocol) in set(networks(cell.loss))
+    return bool(_networks(cell, metric) & set(networks(cell.loss)))
 
 
-def _network(metric: str, protocol: Mapping[str, object]) -> str | None:
-    space = protocol.get("features") if metric in IN_PROTOCOL_SPACE else space_of(metric)
-    return METRIC_NETWORK.get(metric) or SPACE_NETWORK.get(str(space))
+def _networks(cell: Cell, metric: str) -> set[str]:
+    if metric in METRIC_NETWORK:
+        return {METRIC_NETWORK[metric]}
+    spaces = _signed(cell, metric) if metric in IN_ANY_SPACE else {space_of(metric)}
+    return {SPACE_NETWORK[space] for space in spaces if space in SPACE_NETWORK}
+
+
+def _signed(cell: Cell, metric: str) -> set[str | None]:
+    """Return the feature spaces that a column's signatures name; `evaluate` may add others."""
+    signatures = cell.finals[f"{metric}_signature"].dropna()
+    return {part for text in signatures for part in str(text).split("|") if part in SPACES}
 
 
 def optimised(cell: Cell, metric: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from harness.metrics import METRICS
 from harness.report.advantage import home
 from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
-from harness.report.estimates import Ranking, estimate, rank, step_ratio
+from harness.report.estimates import Ranking, estimate, mixed, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
 from harness.report.notes import label
 from harness.report.state import sentence
@@ -53,7 +53,10 @@ def _winner(group: Group, ranking: Ranking) -> str:
         if not only:
             return f"{where} no loss has a finite {label(metric)}."
         values = ", ".join(f"`{cell.label}` {value(cell, metric)}" for cell in only[:SHOWN])
-        return f"{where} there is nothing to rank on {label(metric)}: {values}."
+        why = "there is nothing to rank"
+        if mixed(group.measured, metric):
+            why = "losses were not measured alike (see the signatures), so none is best"
+        return f"{where} {why} on {label(metric)}: {values}."
     best = ranking.best
     if ranking.tied:
         values = ", ".join(value(cell, metric) for cell in ranking.winners[:SHOWN])

@@ -58,7 +58,13 @@ def _image_error(cell: Cell, metric: str) -> float:
 
 
 def tied(a: Cell, b: Cell, metric: str) -> bool | None:
-    """Tell whether the 95 % interval of the paired difference contains 0.
+    """Tell whether the 95 % interval of the `difference` contains 0; None without an interval."""
+    found = difference(a, b, metric)
+    return None if found is None else found[1] <= 0 <= found[2]
+
+
+def difference(a: Cell, b: Cell, metric: str) -> tuple[float, float, float] | None:
+    """Return the mean of `a` minus `b` and the ends of its 95 % interval.
 
     Paired over seeds from three common seeds on, below over the test images; unpaired where only
     the spread over images is stored. None when nothing supports an interval, as for a
@@ -67,18 +73,25 @@ def tied(a: Cell, b: Cell, metric: str) -> bool | None:
     both = a.finals.set_index("seed")[metric] - b.finals.set_index("seed")[metric]
     seeds = both.dropna()
     if len(seeds) >= SEEDS_FOR_INTERVAL:
-        return _contains_zero(float(seeds.mean()), float(seeds.sem()), _quantile(len(seeds)))
+        return _around(float(seeds.mean()), float(seeds.sem()) * _quantile(len(seeds)))
     if a.scores is not None and b.scores is not None and metric in a.scores and metric in b.scores:
         images = (a.scores[metric] - b.scores[metric]).dropna()
         if len(images) > 1:
-            return _contains_zero(float(images.mean()), float(images.sem()), _Z95)
+            return _around(float(images.mean()), float(images.sem()) * _Z95)
     errors = math.hypot(_image_error(a, metric), _image_error(b, metric))
-    difference = estimate(a, metric).mean - estimate(b, metric).mean
-    return None if math.isnan(errors) else _contains_zero(difference, errors, _Z95)
+    mean = estimate(a, metric).mean - estimate(b, metric).mean
+    return None if math.isnan(errors) else _around(mean, errors * _Z95)
 
 
-def _contains_zero(mean: float, error: float, quantile: float) -> bool:
-    return abs(mean) <= quantile * error
+def half_width(found: Estimate) -> float:
+    """Return half the 95 % interval of a mean; NaN where nothing supports one."""
+    if found.over == "seeds" and found.seeds >= SEEDS_FOR_INTERVAL:
+        return _quantile(found.seeds) * found.spread / math.sqrt(found.seeds)
+    return _Z95 * found.spread if found.over == "images" else math.nan
+
+
+def _around(mean: float, half: float) -> tuple[float, float, float]:
+    return mean, mean - half, mean + half
 
 
 def _quantile(count: int) -> float:
@@ -102,13 +115,14 @@ class Ranking:
 def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = None) -> Ranking:
     """Rank the cells that may be ranked: no failed seed, no home advantage, a finite number.
 
-    With fewer than two of them there is no best.
+    With fewer than two of them there is no best, nor where signatures differ: those numbers are not
+    of one kind.
     """
     direction = direction or METRICS[metric].direction
     fair = [cell for cell in cells if cell.whole and not home(cell, metric)]
     means = {cell.id: estimate(cell, metric).mean for cell in fair}
     fair = [cell for cell in fair if math.isfinite(means[cell.id])]
-    if direction == "none" or len(fair) < 2:
+    if direction == "none" or len(fair) < 2 or mixed(tuple(fair), metric):
         return Ranking(None, (), judged=False)
     sign = 1 if direction == "minimize" else -1
     best, *others = sorted(fair, key=lambda cell: sign * means[cell.id])
@@ -120,6 +134,12 @@ def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = Non
         tuple(cell for cell in others if verdicts[cell.id]),
         judged=all(verdict is not None for verdict in verdicts.values()),
     )
+
+
+def mixed(cells: tuple[Cell, ...], metric: str) -> bool:
+    """Tell whether the cells' numbers of a metric bear several signatures."""
+    column = f"{metric}_signature"
+    return len({s for c in cells if column in c.finals for s in c.finals[column].dropna()}) > 1
 
 
 def step_ratio(cell: Cell, reference: Cell | None) -> Estimate:

@@ -82,6 +82,7 @@ def notes(
         *(_marks(group) if marks else []),
         *_advantages(group, metrics),
         *_missing(group, metrics),
+        _singular(columns),
         _advice(group, metrics),
     ]
     lines.append(_signatures(columns))
@@ -161,6 +162,17 @@ def _missing(group: Group, metrics: list[str]) -> list[str]:
         if cell.finals[metric].isna().any()
     ]
     return [f"Without a finite value in at least one seed: {', '.join(pairs)}."] if pairs else []
+
+
+def _singular(columns: Sequence[Measure]) -> str:
+    """Say where a covariance has less than full rank."""
+    found = [label(each.metric) for each in columns if "singular" in each.signature.split("|")]
+    if not found:
+        return ""
+    return (
+        f"No more images than features, so that a covariance is singular: "
+        f"{', '.join(dict.fromkeys(found))}; compare them at equal numbers of images alone."
+    )
 
 
 def _advice(group: Group, metrics: list[str]) -> str:

@@ -9,8 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
-from harness.launch import report_command
-from harness.report import Rendered
+from harness.report import CLAIMS, Rendered, ledger
 from harness.report.collect import Group, collect
 from harness.report.fonts import light_font
 from harness.report.palette import BLACK, looks
@@ -18,6 +17,7 @@ from harness.report.sections import Section, gallery, listing, section
 from harness.report.small_tables import protocol_table
 from harness.report.table import Table
 from harness.store import Store
+from harness.terminal.wording import report_command
 
 # A page of 15 MiB opens at once; what figures and tables leave of 13 MiB goes to pictures.
 PAGE_BYTES = 13 * 2**20
@@ -37,6 +37,11 @@ def write(store: Store, out: Path) -> Rendered:
         ) from error
 
 
+def check(store: Store, out: Path) -> list[str]:
+    """Return which verdicts differ from the ledger in `out`; see `harness.report.check`."""
+    return ledger.changed(ledger.judge(collect(store, store.grid())), out / CLAIMS)
+
+
 def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -45,8 +50,12 @@ def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
     with light_font():
         sections = [section(group, palette, out, written) for group in groups]
     protocol = listing(protocol_table(groups), out, written).table if groups else None
+    judged = ledger.judge(groups)
+    if judged:
+        written.append(out / CLAIMS)
+        written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
     page = out / "index.html"
-    page.write_text(_html(grid, sections, palette, protocol), encoding="utf-8")
+    page.write_text(_html(grid, sections, palette, protocol, judged), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]
     return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
 
@@ -56,6 +65,7 @@ def _html(
     sections: list[Section],
     palette: dict[str, Any],
     protocol: Table | None,
+    judged: list[ledger.Judged],
 ) -> str:
     drawn = sum(len(figure.svg) for each in sections for figure in each.figures.values())
     budget = max(LEAST_PICTURES, (PAGE_BYTES - drawn) // max(1, len(sections)))
@@ -75,6 +85,8 @@ def _html(
         looks=palette,
         black=BLACK,
         protocol=protocol,
+        claims=judged,
+        verdicts=ledger.counts(judged),
         made=_made([each.group for each in sections]),
         failures=_failures([each.group for each in sections]),
         css=_source("page.css"),

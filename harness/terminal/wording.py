@@ -2,6 +2,8 @@
 
 import json
 import math
+import shlex
+from pathlib import Path
 from typing import Any
 
 from harness.metrics import METRICS
@@ -74,3 +76,9 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, list):
         return [_without_nan(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def report_command(grid_name: str, results: Path) -> str:
+    """Return what to type for the report of a grid in this folder."""
+    where = [] if results == Path("results") else ["--results", str(results)]
+    return shlex.join(["harness", "report", "--grid", grid_name, *where])

@@ -140,9 +140,11 @@ def test_what_is_missing_is_named(tmp_path) -> None:
     page = "mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
     with pytest.raises(MissingFilesError, match=page):
         CelebA().open()
-    with pytest.raises(MissingFilesError, match=r"there is no .*nowhere"):
+    with pytest.raises(MissingFilesError, match=r"there is no folder .*nowhere"):
         CelebA(root=tmp_path / "nowhere").open()
-    with pytest.raises(MissingFilesError, match=rf"img_align_celeba\.zip .*{page}"):
+    with pytest.raises(
+        MissingFilesError, match=rf"img_align_celeba \(.*\) and list_eval_partition\.txt.*{page}"
+    ):
         CelebA(root=tmp_path).open()
     root = lay(tmp_path / "a", "img_align_celeba", {})
     with pytest.raises(MissingFilesError, match=rf"no list_eval_partition\.txt .*{page}"):

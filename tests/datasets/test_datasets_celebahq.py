@@ -98,7 +98,7 @@ def test_gaps_small_images_and_nothing_are_refused(tmp_path) -> None:
     with pytest.raises(InvalidFolderError, match="128x128, too small for size=256"):
         CelebAHQ(root=root).open()
     assert CelebAHQ(root=root, size=128).open().shape == (3, 128, 128)
-    with pytest.raises(MissingFilesError, match="no images or CelebAMask-HQ/CelebA-HQ-img or"):
+    with pytest.raises(MissingFilesError, match="needs CelebA-HQ-img or data256x256"):
         CelebAHQ(root=tmp_path).open()
 
 

@@ -63,7 +63,9 @@ def test_the_official_val_is_test_in_numeric_order(tmp_path, home) -> None:
 
 
 def test_incomplete_or_small_faces_are_refused(tmp_path) -> None:
-    with pytest.raises(MissingFilesError, match=r"no images .*github\.com/joojs/fairface"):
+    with pytest.raises(
+        MissingFilesError, match=r"needs the folders train and val .*github\.com/joojs/fairface"
+    ):
         FairFace(root=tmp_path).open()
     faces(tmp_path, side=64)
     with pytest.raises(InvalidFolderError, match="64x64, too small for size=65"):
@@ -92,7 +94,7 @@ def test_cifar10_jpeg_is_shuffled_and_says_that_it_is_lossy(tmp_path) -> None:
 def test_other_images_are_not_cifar10_jpeg(tmp_path) -> None:
     with pytest.raises(InvalidFolderError, match="64x64, not 32x32"):
         Cifar10Jpeg(root=objects(tmp_path / "large", side=64)).open()
-    with pytest.raises(MissingFilesError, match="no images or cifar10_jpegq75"):
+    with pytest.raises(MissingFilesError, match="needs the folders train/CLASS and test/CLASS"):
         Cifar10Jpeg(root=faces(tmp_path / "faces", side=32)).open()
 
 

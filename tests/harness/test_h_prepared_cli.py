@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -48,6 +49,7 @@ def harness(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_PREPARED", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     monkeypatch.setattr(forkserver, "warm_up", lambda: None)
     return call
@@ -91,7 +93,7 @@ def test_preparing_says_what_there_is_now(harness: Harness, faces: str, tmp_path
         (["folder:x"], "no folder"),
         (["mnist", "--weights", "--verify"], "--weights and --verify do not go together"),
         (["lpips", "--weights", "--from", "x"], "--weights and --from do not go together"),
-        (["mnist"], "train-images-idx3-ubyte"),
+        (["mnist[binarise=larochelle]"], "binarized_mnist_train.amat"),
         (["mnist", "--from", "."], "http://yann.lecun.com/exdb/mnist/"),
         (["digits16", "--verify"], "digits16 is not prepared in"),
     ],
@@ -165,11 +167,12 @@ def test_the_list_says_what_is_ready_found_or_missing(
     found = states()
     assert found["digits"] == found["photos"] == "ready"
     assert "harness prepare folder:PATH" in found["folder"]
-    for name in ("celeba64", "mnist", "cifar10", "fairface64"):
+    for name in ("celeba64", "celebahq256", "fairface64"):
         assert found[name].startswith("missing: HARNESS_DATA is not set; get it from http")
         assert found[name].endswith(f"then: harness prepare {name} --from FOLDER")
     monkeypatch.setenv("HARNESS_DATA", str(tmp_path))
-    assert "train-images-idx3-ubyte" in states()["mnist"]
+    both = r"missing: CelebA needs img_align_celeba .* and list_eval_partition\.txt, .*"
+    assert re.fullmatch(both + "then: harness prepare celeba64 --from FOLDER", states()["celeba64"])
     one = json.loads(harness("list", "datasets", "mnist", "--json").out)
     assert one["page"] == "http://yann.lecun.com/exdb/mnist/" and one["needs"]
     assert "root" not in {option["option"] for option in one["options"]}

@@ -168,11 +168,11 @@ def test_a_column_younger_than_a_file_is_null(
 ) -> None:
     """As of a metric that came later: `harness evaluate` fills it in."""
     schema = row_files.arrow_schema()
-    younger = schema.append(pa.field("lpips", pa.float64()))
+    younger = schema.append(pa.field("of_tomorrow", pa.float64()))
     fill(store)
     monkeypatch.setattr(row_files, "arrow_schema", lambda: younger)
     rows = store.rows()
-    assert rows["lpips"].isna().all() and rows["psnr"].tolist() == [20.0] * 5
+    assert rows["of_tomorrow"].isna().all() and rows["psnr"].tolist() == [20.0] * 5
     assert rows.columns.tolist() == younger.names
     monkeypatch.setattr(row_files, "arrow_schema", lambda: schema.remove(5))
     assert store.rows().columns.tolist() == schema.remove(5).names

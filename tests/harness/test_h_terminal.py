@@ -294,7 +294,6 @@ def test_the_first_line_of_a_run() -> None:
         items[1:],
         ["cpu"] * 2,
         1,
-        {},
         NO_ROWS,
     )
     line = screens.headline(todo, Estimate(100, 1, {}))

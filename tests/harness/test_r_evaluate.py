@@ -333,6 +333,18 @@ def test_distances_between_sets_equal_those_of_their_features() -> None:
     assert low < distance < high
 
 
+def test_a_distance_of_fewer_images_than_features_is_warned_about_and_marked(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """64 random features: of 64 images the covariance is singular, of 140 it is not."""
+    found = measure(tiny.images(64), trained(1)).metrics
+    assert "|singular|" in str(found["frd_gen_signature"])
+    assert "frd_gen is of 64 images and 64 features, so a covariance is singular" in caplog.text
+    caplog.clear()
+    assert "singular" not in str(measure(tiny.images(140), trained(1)).metrics["frd_gen_signature"])
+    assert "singular" not in caplog.text
+
+
 def test_sharpness_is_that_of_the_images_against_the_data(case: Any) -> None:
     """Ratio of mean variances of the Laplacian, by SciPy; blur from the same sets."""
     images, net, measured = case

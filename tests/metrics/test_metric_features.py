@@ -5,8 +5,8 @@ from scipy.signal import correlate2d
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from harness.metrics import FEATURE_DIMS
-from harness.metrics.features import Features, MissingFeatureWeights, advice, make
+from harness.metrics import FEATURE_DIMS, advice
+from harness.metrics.features import Features, MissingFeatureWeights, make
 from harness.metrics.frechet import Moments, frechet_distance
 
 # Every 13th feature of the pattern P(2, 3, 16, 16), and the sum of all.

@@ -84,6 +84,8 @@ def test_the_number_is_reproducible_and_its_signature_says_the_size() -> None:
     assert first.signature == "mmd2-unbiased|poly3|subsets=100x1000|pcg64=0|x1000|v1"
     few = kernel_distance(features(40, 0), features(60, 1))
     assert "subsets=100x40|" in few.signature and few.std is not None
+    whole = kernel_distance(features(40, 0), features(40, 1))
+    assert "subsets=1x40|" in whole.signature and whole.std is None
 
 
 def test_too_few_images_and_other_dimensions_are_refused() -> None:

@@ -173,6 +173,9 @@ def test_home_advantage_is_decided_by_the_network(made: Make) -> None:
     assert optimised(vgg, "lpips") and not optimised(vgg, "lpips_vgg")
     assert home(squeeze, "fsd_gen") and home(squeeze, "ksd_caffe_gen")
     assert not home(squeeze, "frd_gen") and not home(squeeze, "coverage_gen")
+    signature = "coverage_gen_signature"  # the column's space is not always the protocol's
+    squeeze.finals[signature] = "prdc|k=5|euclidean|strict|float64|squeezenet|dims=512|n=9,9|v1"
+    assert home(squeeze, "coverage_gen") and not home(squeeze, "density_gen")
     assert not home(l2, "lpips") and optimised(l2, "mse")
     assert optimised(ssim, "ssim") and not optimised(ssim, "psnr")
 
