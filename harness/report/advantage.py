@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from harness.metrics import SPACES, space_of
+from harness.metrics import IN_ANY_SPACE, SPACES, space_of
 from harness.report.collect import Cell
 
 # A metric on the network that a loss was trained with favours that loss: home advantage.
@@ -18,8 +18,7 @@ LPIPS_NETWORK = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet"}
 METRIC_NETWORK = {"lpips": "alexnet", "lpips_vgg": "vgg16"}
 # The Caffe release has other weights, but of the same network for the same task.
 SPACE_NETWORK = {"squeezenet": "squeezenet", "squeezenet-caffe": "squeezenet"}
-# Computed in any space: the signature says in which.
-IN_ANY_SPACE = ("precision_gen", "recall_gen", "density_gen", "coverage_gen")
+
 
 # A loss that is the metric, or a monotone function of it, or its form on another network.
 FORMULA: dict[str, tuple[str, ...]] = {

@@ -179,17 +179,24 @@ def test_stft_has_the_codes_weights_and_the_same_cells_tuned() -> None:
     assert (protocol.epochs, protocol.batch, protocol.latent) == (50, 50, 2)
 
 
+def side(cell: Cell, option: str) -> int:
+    value = cell.loss[0].options[option]
+    assert isinstance(value, int)
+    return value
+
+
 def test_windows_and_strides_weigh_the_frequencies_alike() -> None:
     cells = cells_of("stft-ablation")
     assert cells[0].id == cells_of("stft")[-1].id
     options = [cell.loss[0].options for cell in cells]
     assert [one["base"] for one in options[:4]] == ["ssim", "l1", "l2", "ce"]
-    swept = [(one["window"], one["stride"]) for one in (options[0], *options[4:8])]
-    assert swept == [(16, 4), (8, 4), (28, 4), (16, 2), (16, 8)]
+    swept = [cells[0], *cells[4:8]]
+    grids = [(side(cell, "window"), side(cell, "stride")) for cell in swept]
+    assert grids == [(16, 4), (8, 4), (28, 4), (16, 2), (16, 8)]
     totals = []
-    for (window, stride), one in zip(swept, (options[0], *options[4:8]), strict=True):
-        windows = ((28 - window) // stride + 1) ** 2
-        totals.append(windows * float(radial_ramp(window, window).sum()) * one["lambda_freq"])
+    for (window, stride), cell in zip(grids, swept, strict=True):
+        weights = ((28 - window) // stride + 1) ** 2 * float(radial_ramp(window, window).sum())
+        totals.append(weights * float(cell.loss[0].options["lambda_freq"] or 0))
     assert totals == pytest.approx([totals[0]] * 5, rel=2e-3)
     assert (options[8]["variant"], options[8]["lambda_freq"]) == ("released", 2.35e-3)
 

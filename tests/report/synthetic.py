@@ -156,7 +156,7 @@ def describe(dataset: str, loss: str, seeds: int, trials: int = 4) -> dict[str, 
     """A cell as a grid describes it."""
     slug = "".join(c if c.isalnum() else "-" for c in loss)
     return {
-        "id": f"{dataset}-conv4-{slug}-{abs(hash_of(dataset + loss)):08x}",
+        "id": f"{dataset.replace('/', '-')}-conv4-{slug}-{abs(hash_of(dataset + loss)):08x}",
         "dataset": dataset,
         "model": "conv4",
         "loss": loss,
