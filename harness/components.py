@@ -214,7 +214,7 @@ def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
         for key, value in resolved.items()
         if value != defaults[key] or (key == "size" and value is not None and not sized)
     }
-    return spec.name, resolved, format_spec(spec.name, shown)
+    return spec.name, resolved, format_spec(spec.name, shown, sized=kind == "dataset")
 
 
 def options(kind: Kind, name: str) -> type[BaseModel]:

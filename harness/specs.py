@@ -62,13 +62,16 @@ def parse(text: str, known: Container[str] = ()) -> Spec:
     return Spec(body, tuple(options.items()))
 
 
-def format_spec(name: str, options: dict[str, Value]) -> str:
-    """Return the canonical text of a component; `parse` reads it back."""
+def format_spec(name: str, options: dict[str, Value], *, sized: bool = True) -> str:
+    """Return the canonical text of a component; `parse` reads it back.
+
+    A `sized` one, a dataset, is written with its size as in `photos32`.
+    """
     rest = dict(options)
     if name in ("folder", "nifti"):
         path = str(rest.pop("path"))
         name = f"{name}:{_quoted(path) if path.endswith(']') else path}"
-    elif "size" in rest and not name[-1].isdigit():
+    elif sized and "size" in rest and not name[-1].isdigit():
         name = f"{name}{rest.pop('size')}"
     if not rest:
         return name

@@ -177,9 +177,9 @@ class _Reader:
 def _canonical(loss: str) -> str:
     """The spec as a cell of a grid has it, but for options that equal their defaults."""
     return " + ".join(
-        format_spec(spec.name, dict(spec.options))
+        format_spec(spec.name, dict(spec.options), sized=False)
         if weight == 1
-        else f"{format_value(weight)}*{format_spec(spec.name, dict(spec.options))}"
+        else f"{format_value(weight)}*{format_spec(spec.name, dict(spec.options), sized=False)}"
         for weight, spec in parse_sum(loss)
     )
 

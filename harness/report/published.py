@@ -56,7 +56,9 @@ class Published:
         """The loss with its options, as a cell of a grid has it."""
         if not self.options:
             return self.loss
-        return format_spec(self.loss, dict(parse(f"{self.loss}[{self.options}]").options))
+        return format_spec(
+            self.loss, dict(parse(f"{self.loss}[{self.options}]").options), sized=False
+        )
 
     @property
     def text(self) -> str:

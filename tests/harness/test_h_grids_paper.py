@@ -34,7 +34,7 @@ FFL, WATSON = "l2 + 50*ffl", "watson-dft[tuned=true]"
 ABLATION = ["blur[kernel=gaussian]", "blur[kernel=gaussian,variance=4]", "blur[epsilon=0.001]"]
 ABLATION += ["blur", "blur[c=0.005]", "blur[c=0.1]"]
 EIGHT = ["l2", "l1", "ssim", "ce", FFL, "blur", "vgg", WATSON]
-LARGE = ["l2", "l1", "ssim", "ce", FFL, "blur41", "vgg", WATSON]
+LARGE = ["l2", "l1", "ssim", "ce", FFL, "blur[size=41]", "vgg", WATSON]
 CELEBA = [(FACES, "czolbe" if loss == WATSON else "conv4", loss) for loss in EIGHT]
 HCP = ["l2", "l1", "ssim", "ce", FFL, "blur[warmup=20]"]
 PRINTED = {

@@ -137,7 +137,7 @@ def test_losses_are_looked_up_in_canonical_form() -> None:
 
     evaluate(claim("psnr(blur[ warmup=2, size=41 ]) > psnr(1*l2 + 50.0*ffl)"), value)
     assert asked == [
-        ("faces", "net", "blur41[warmup=2]", "psnr"),
+        ("faces", "net", "blur[size=41,warmup=2]", "psnr"),
         ("faces", "net", "l2 + 50*ffl", "psnr"),
     ]
 

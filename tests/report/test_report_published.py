@@ -167,7 +167,7 @@ def test_a_number_printed_twice_is_one_number() -> None:
 def test_a_printed_value_is_an_interval_without_width() -> None:
     place = ("celeba64[split=80/20]", "conv4")
     assert published.value(*place, "blur", "fid_gen") == (0.0536, 0.0536, 0.0536)
-    assert published.value("celebahq256", "conv4", "blur41", "psnr") == (20.17, 20.17, 20.17)
+    assert published.value("celebahq256", "conv4", "blur[size=41]", "psnr") == (20.17, 20.17, 20.17)
     assert published.value(*place, "sigma", "fid_gen") is None
 
 
