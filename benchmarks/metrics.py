@@ -42,7 +42,7 @@ def main() -> None:
     for part, arguments in (QUICK if "--quick" in sys.argv else PARTS).items():
         command = [sys.executable, "-m", f"benchmarks.{part}", *arguments]
         printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        figures[part] = json.loads(printed)
+        figures[part] = json.loads(printed[printed.index("{\n") :])  # after what packages print
         RESULT.write_text(json.dumps(figures, indent=1) + "\n")
         print(json.dumps(figures[part], indent=1), flush=True)
 

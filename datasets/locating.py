@@ -20,7 +20,7 @@ def missing(
     """Return the error for a file that is nowhere: where it was looked for, where to get it."""
     if root is None:
         return MissingFilesError(
-            f"{dataset} needs {name}, and no folder of it was named: get it from {page}"
+            f"{dataset} needs {name}, and no folder that holds it was named: get it from {page}"
         )
     below = ", ".join(folder for folder in folders if folder != ".")
     return MissingFilesError(

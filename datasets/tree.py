@@ -62,6 +62,12 @@ class Tree(ABC):
     def images(self) -> list[str]:
         """Return the names that end as image files do; raises `InvalidFolderError` without any."""
         found = [name for name in self.names if name.lower().endswith(SUFFIXES)]
+        if not found and (arrays := [name for name in self.names if name.endswith(".npy")]):
+            raise InvalidFolderError(
+                f"no image below {self.path} but {len(arrays)} .npy files such as {arrays[0]}: "
+                "name one file that holds all images, (N, H, W) or (N, H, W, C), or call them "
+                "train.npy, val.npy and test.npy"
+            )
         if not found:
             raise InvalidFolderError(
                 f"no image below {self.path}: put {', '.join(SUFFIXES)} files there"

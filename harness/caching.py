@@ -1,5 +1,6 @@
 """The prepared datasets as people see them: prepared, verified, listed with their state."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -61,9 +62,7 @@ def verify_datasets(texts: list[str], root: Path | None = None) -> list[dict[str
         HarnessError: one is not prepared, its arrays are damaged or its source changed since.
     """
     chosen = [components.resolve("dataset", text) for text in texts]
-    for component in chosen:
-        _verify(component, root)
-    return [_record(component) for component in chosen]
+    return [_record(component) | {"source": _verify(component, root)} for component in chosen]
 
 
 def state(name: str) -> str:
@@ -120,19 +119,21 @@ def _origin(component: Component, root: Path | None) -> origin.Origin | None:
         return origin.look(component, known.root)
 
 
-def _verify(component: Component, root: Path | None) -> None:
+def _verify(component: Component, root: Path | None) -> str:
+    """Return what the prepared arrays were compared with, beside their own hash."""
     from datasets.images import content_hash
 
     place = manifest.target(component)
-    again = f"make it anew with: {origin.command(component)}"
+    command = dataset_files.command(component)
+    if root is not None:
+        command += f" --from {shlex.quote(str(root))}"
+    again = f"make it anew with: {command}"
     found = manifest.whole(place)
+    if found is None and not (place / manifest.NAME).exists():
+        where = f"is not prepared in {place.parent}"
+        raise HarnessError(f"{component.spec} {where}: prepare it with: {command}")
     if found is None:
-        what = (
-            "is damaged"
-            if (place / manifest.NAME).exists()
-            else f"is not prepared in {place.parent}"
-        )
-        raise HarnessError(f"{component.spec} {what}: {again}")
+        raise HarnessError(f"{component.spec} is damaged: {again}")
     splits = prepared.load(component)
     present = content_hash({name: getattr(splits, name) for name in manifest.SPLITS})
     if present != found.data_hash:
@@ -144,6 +145,9 @@ def _verify(component: Component, root: Path | None) -> None:
     if source is not None and source.fingerprint != found.fingerprint:
         where = f"the source of {component.spec} in {source.root}"
         raise HarnessError(f"{where} changed since it was prepared: {again}")
+    if source is None:
+        return f"not compared: it is no longer in {found.root}"
+    return f"unchanged in {source.root}" if source.root else "an installed package"
 
 
 def _record(component: Component) -> dict[str, Any]:

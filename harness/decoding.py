@@ -14,7 +14,7 @@ Tell = Callable[[int, int], None]  # images done, images in all
 # Images that a thread reads between two looks at whether it should stop.
 STRIDE = 16
 # Seconds between two times that what is done is flushed to the disk and marked: what a kill costs.
-MARK_SECONDS = 2.0
+MARK_SECONDS = 4.0
 
 
 class _Stopped(Exception):
@@ -58,9 +58,12 @@ class Decoding:
                     self.staging.mark(finished)
                     finished, marked = {}, time.monotonic()
                 self.tell(self._read, self.total)
-        finally:
+        except BaseException:
             if finished:
                 self.staging.mark(finished)
+            raise
+        # The set is made at once, and on the disk before the staging folder goes.
+        self.staging.note(finished)
 
     def _block(self, start: int) -> Reasons:
         reasons: Reasons = {}
@@ -70,9 +73,10 @@ class Decoding:
                 raise _Stopped
             rows = slice(begin, min(begin + STRIDE, stop))
             digests, pixels = self.staging.digests[rows], self.staging.pixels[rows]
-            # A killed process may have left a part of the block there.
-            digests[:], pixels[:] = 0, 0
-            reasons |= read_block(self.source, begin, pixels, digests)
+            found = read_block(self.source, begin, pixels, digests)
+            for index in found:  # a killed process may have left other pixels there
+                digests[index - begin], pixels[index - begin] = 0, 0
+            reasons |= found
             with self._lock:
                 self._read += len(pixels)
         return reasons

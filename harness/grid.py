@@ -298,17 +298,29 @@ def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
     # A misspelt key also shows as a missing one, and both as no text: name the misspelling.
     ranks = {"extra_forbidden": 0, "missing": 1}
     first = min(error.errors(), key=lambda item: ranks.get(item["type"], 2))
-    path = ".".join(str(part) for part in first["loc"] if part not in ("Entry", "str"))
+    path = _place(first["loc"])
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         valid = sorted(_level(first["loc"], models).model_fields)
         return f"unknown key {key!r}{suggestion(key, valid)}; valid keys: {', '.join(valid)}"
     if first["type"] == "missing":
-        return f"the key {path!r} is missing"
+        return f"the key {path if ' of ' in path else repr(path)} is missing"
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "value_error":
         return message
+    if first["type"] == "list_type":
+        message = f"write a list such as [{json.dumps(first['input'])}]"
+    if first["type"] == "too_short":
+        message = "give at least one"
     return f"{path} = {first['input']!r} is invalid: {message[0].lower()}{message[1:]}"
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return where a key stands: `losses.2 of [[block]] 1`, counted from one."""
+    parts = [str(p + 1) if isinstance(p, int) else p for p in loc if p not in ("Entry", "str")]
+    if parts[:1] == ["block"] and len(parts) > 2:
+        return f"{'.'.join(parts[2:])} of [[block]] {parts[1]}"
+    return ".".join(parts)
 
 
 def _level(loc: tuple[int | str, ...], models: list[type[BaseModel]]) -> type[BaseModel]:

@@ -191,6 +191,11 @@ def _described(store: Store) -> set[str]:
         return set()
 
 
+def _cause(failure: str) -> str:
+    """Return the cause alone of `unavailable in tune 0: cause`."""
+    return failure.partition(": ")[2]
+
+
 def summarise(
     known: list[plan.Known], store: Store, rows: pd.DataFrame, options: Options
 ) -> Summary:
@@ -215,8 +220,12 @@ def summarise(
             "which the report leaves out: give each comparison a --name of its own"
         )
     lines += [f"diverged: {name}" for name in diverged]
-    lines += [f"failed: {name}: {cause}" for name, cause in failed.items()]
+    lacking = {name: cause for name, cause in failed.items() if cause.startswith("unavailable")}
+    lines += [f"unavailable: {name}: {_cause(cause)}" for name, cause in lacking.items()]
+    lines += [f"failed: {name}: {cause}" for name, cause in failed.items() if name not in lacking]
     lines.append(f"next: {wording.report_command(store.name, options.results)}")
-    if failed:
+    if lacking:
+        lines.append("unavailable cells run once what they lack is there: give the command again")
+    if len(failed) > len(lacking):
         lines.append("try the failed cells again with --rerun failed")
     return Summary(store.name, done, len(progress), len(rows), failed, diverged, lines)

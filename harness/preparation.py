@@ -6,6 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -91,9 +92,13 @@ def _make(
         raise ValueError(f"there is no image in {' and '.join(empty)}: add some")
     place = staging.folder / "set"
     arrays = _write_splits(staging.pixels, splits, place)
+    with ThreadPoolExecutor(1) as pool:  # the disk is slow where hashing is: both at once
+        synced = pool.submit(_sync, [place / f"{name}.npy" for name in SPLITS])
+        data_hash = content_hash(arrays)
+        synced.result()
     made = Manifest(
         spec=component.spec,
-        data_hash=content_hash(arrays),
+        data_hash=data_hash,
         description=source.description,
         licence=source.licence,
         stochastic=source.stochastic,
@@ -125,12 +130,17 @@ def _write_splits(
                 allocate(stream, (len(indices), *pixels.shape[1:]))
                 for begin in range(0, len(indices), rows):
                     stream.write(pixels[indices[begin : begin + rows]].data)
-                stream.flush()
-                os.fsync(stream.fileno())
     except OSError:
         shutil.rmtree(place, ignore_errors=True)
         raise
     return {name: np.load(place / f"{name}.npy", mmap_mode="r") for name in SPLITS}
+
+
+def _sync(files: list[Path]) -> None:
+    """Wait until the files are on the disk."""
+    for file in files:
+        with file.open("rb") as stream:
+            os.fsync(stream.fileno())
 
 
 def _install(made: Path, place: Path) -> None:

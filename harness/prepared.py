@@ -197,10 +197,10 @@ def _renew(component: Component, place: Path, present: Origin | None, tell: Tell
                 raise
             raise HarnessError(f"the prepared dataset in {place} is damaged; {error}") from error
     if damaged:
-        log.warning("%s: the prepared dataset is damaged and made anew", component.spec)
+        log.warning("%s: the prepared dataset is damaged: making it anew", component.spec)
     elif before is not None:
         what = "its files" if before.reader == present.reader else "what reads it"
-        log.warning("%s: %s changed since it was prepared: made anew", component.spec, what)
+        log.warning("%s: %s changed since it was prepared: making it anew", component.spec, what)
     return make(component, present, place.parent, tell)
 
 

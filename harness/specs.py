@@ -53,6 +53,8 @@ def parse(text: str, known: Container[str] = ()) -> Spec:
             path = path[1:-1] if re.fullmatch(r"(['\"]).*\1", path) else path
             if not path:
                 raise HarnessError(f"the spec {text!r} names no path: write {prefix}PATH")
+            if path.rfind("[") > path.rfind("]"):
+                raise HarnessError(f"the spec {text!r} does not close its last bracket: add ]")
             return Spec(prefix[:-1], _merge({"path": path}, options, text))
     sized = _SIZED.fullmatch(body)
     if body not in known and sized and sized["base"] in known:

@@ -59,7 +59,7 @@ class Staging:
                 stream.write(json.dumps([start, reasons]) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self._note(blocks)
+        self.note(blocks)
 
     def remove(self) -> None:
         """Delete everything."""
@@ -95,9 +95,10 @@ class Staging:
         for line in lines:
             if line.endswith("\n"):  # else a kill cut it short
                 start, reasons = json.loads(line)
-                self._note({start: {int(index): why for index, why in reasons.items()}})
+                self.note({start: {int(index): why for index, why in reasons.items()}})
 
-    def _note(self, blocks: "Mapping[int, Reasons]") -> None:
+    def note(self, blocks: "Mapping[int, Reasons]") -> None:
+        """Count the blocks as done in this process, without a mark on the disk."""
         self.done |= set(blocks)
         for reasons in blocks.values():
             self.reasons |= reasons

@@ -25,6 +25,8 @@ from harness.schema import RETRIED, SCHEMA_VERSION, arrow_schema
 
 log = logging.getLogger(__name__)
 
+_WARNED: set[Path] = set()  # damaged row files that this process has told of
+
 FOLDERS = ("_scores", "_images", "_models", "_journal", "_logs", "_checkpoints", "_superseded")
 KEY = ["cell", "stage", "trial", "seed"]
 SOURCE = ["source_digest", "data_hash"]
@@ -137,7 +139,9 @@ class Store:
         except FileNotFoundError:
             return None  # set aside by a run meanwhile
         except row_files.Damaged as error:
-            log.warning("%s is damaged (%s): left out, its cell will run again", path.name, error)
+            if path not in _WARNED:
+                _WARNED.add(path)
+                log.warning("%s is damaged (%s): left out, its cell runs again", path.name, error)
             self.damaged.add(path)
             return None
 

@@ -11,7 +11,11 @@ from harness.cli import output
 
 def clean(
     kind: Annotated[
-        list[str] | None, typer.Option(help="What to delete, repeatable; superseded.")
+        list[str] | None,
+        typer.Option(
+            help="What to delete, repeatable: superseded (the default), checkpoints, data, probe, "
+            "logs, models, images, scores or journal."
+        ),
     ] = None,
     grid: Annotated[str | None, typer.Option("--grid", "-g", help="One grid only.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Delete; otherwise only show.")] = False,

@@ -1,5 +1,7 @@
 """`harness run`: train what is missing of a grid."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -7,6 +9,7 @@ import typer
 
 from harness.cli import options as shared
 from harness.cli import output
+from harness.errors import Interrupted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -113,8 +116,12 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
     console = output.console(stderr=json)
     if not dry_run:
         _ready(console, found, options)
-    todo = prepare(found, options)
-    expected = launch.expect(todo)
+    try:
+        with _busy(console):
+            todo = prepare(found, options)
+            expected = launch.expect(todo)
+    except KeyboardInterrupt:
+        raise Interrupted("nothing was trained yet; the same command begins anew") from None
     console.print(screens.headline(todo, expected), highlight=False, markup=False, soft_wrap=True)
     if dry_run:
         records = screens.dry_run(todo, expected)
@@ -129,6 +136,18 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
     for line in screens.already(left):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     _end(console, _execute(console, todo, options), json)
+
+
+@contextmanager
+def _busy(console: "Console") -> Iterator[None]:
+    """Say on a terminal what takes its time before the first line."""
+    from harness import launch
+
+    if not console.is_terminal or launch.in_ci():
+        yield
+        return
+    with console.status("checking the cells and timing a step of each model"):
+        yield
 
 
 def _ready(console: "Console", found: "Grid", options: "Options") -> None:

@@ -22,7 +22,7 @@ def answer(group: Group) -> list[str]:
     ranking = rank(group.measured, group.objective)
     paragraphs = (
         [_winner(group, ranking), _cost(group, ranking)],
-        [_per_image(group), *_beaten_by_floor(group)],
+        [*_beaten_by_floor(group), _per_image(group)],
         _troubles(group),
     )
     return [text for each in paragraphs if (text := " ".join(filter(None, each)))]

@@ -218,3 +218,9 @@ def test_links_in_a_circle_are_refused_and_other_links_followed(tmp_path) -> Non
 def test_bad_options_are_refused_before_any_file_is_read(options) -> None:
     with pytest.raises(InvalidOptionError):
         Folder(**{"path": "does-not-exist", **options})
+
+
+def test_a_folder_of_arrays_says_which_to_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "all.npy", np.zeros((3, 8, 8), np.uint8))
+    with pytest.raises(InvalidFolderError, match=r"1 .npy files such as all.npy: name one file"):
+        Folder(str(tmp_path), size=8).open()

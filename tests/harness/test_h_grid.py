@@ -103,16 +103,19 @@ def block(losses: str) -> str:
         ("titel = 'x'", "my.toml: unknown key 'titel' (did you mean 'title'?)"),
         ("title = 'x'", "my.toml: the key 'block' is missing"),
         ("block = []", "my.toml: block = [] is invalid"),
-        ("[[block]]\nlosses = ['l2']\nmodels = ['m']", "the key 'block.0.datasets' is missing"),
+        (
+            "[[block]]\nlosses = ['l2']\nmodels = ['m']",
+            "the key datasets of [[block]] 1 is missing",
+        ),
         (block("loses = ['l2']"), "unknown key 'loses' (did you mean 'losses'?)"),
-        (block("losses = []"), "block.0.losses = [] is invalid"),
+        (block("losses = []"), "losses of [[block]] 1 = [] is invalid: give at least one"),
         (block("losses = [{los = 'l2'}]"), "unknown key 'los' (did you mean 'loss'?)"),
         (
             block("loss = ['l2']"),
             "unknown key 'loss' (did you mean 'losses'?); valid keys: datasets",
         ),
-        (block("losses = [{protocol = {}}]"), "the key 'block.0.losses.0.loss' is missing"),
-        (block("losses = [3]"), "block.0.losses.0 = 3 is invalid"),
+        (block("losses = [{protocol = {}}]"), "the key losses.1.loss of [[block]] 1 is missing"),
+        (block("losses = [3]"), "losses.1 of [[block]] 1 = 3 is invalid"),
         (
             "name = '../x'\n" + block("losses = ['l2']"),
             "the name '../x' of the grid cannot name a folder: write letters, digits, dots, dashes",

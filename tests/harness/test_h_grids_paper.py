@@ -285,7 +285,7 @@ def test_the_command_line_wins_over_included_grids() -> None:
     ("content", "message"),
     [
         ({"include": ["tabel2"]}, "include names 'tabel2', no grid of the package (did you mean"),
-        ({"include": "table2"}, "include = 'table2' is invalid: input should be a valid list"),
+        ({"include": "table2"}, "include = 'table2' is invalid: write a list such as"),
         ({"include": []}, "the key 'block' is missing"),
         ({"include": [], "block": []}, "block = [] is invalid: write at least one [[block]]"),
         ({"includes": ["table2"]}, "unknown key 'includes' (did you mean 'include'?)"),

@@ -127,3 +127,10 @@ def test_slugs_are_parts_of_file_names() -> None:
     assert slug("conv4[width=8,mlp=64]") == "conv4-width8-mlp64"
     assert slug("l2 + 50*ffl[alpha=0.5]") == "l2-50-ffl-alpha0.5"
     assert slug("folder:/home/me/My Faces[size=64]") == "folder-my-faces-size64"
+
+
+def test_a_bracket_that_a_path_does_not_close_is_named() -> None:
+    """Otherwise the option would be taken for a part of the path."""
+    with pytest.raises(HarnessError, match=r"does not close its last bracket: add \]"):
+        parse("folder:faces[size=16")
+    assert dict(parse("folder:sets/[2020]/faces").options) == {"path": "sets/[2020]/faces"}
