@@ -1,7 +1,6 @@
 """Stored rows -> groups of cells: what ran, what did not and why, what may be compared."""
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,7 @@ class Cell:
     dataset: str
     model: str
     loss: str
-    label: str  # the loss, with the cell's hash where one group has the loss twice
+    label: str  # the loss, with its β or the cell's hash where one group has the loss twice
     seeds: int
     trials: int
     protocol: dict[str, Any]
@@ -110,14 +109,31 @@ def _group(
 ) -> Group:
     frames = {each["id"]: by_cell.get(each["id"], nothing) for each in descriptions}
     current = _newest_state(list(frames.values()))
-    losses = Counter(str(each["loss"]) for each in descriptions)
     cells = []
-    for each in descriptions:
-        twice = losses[str(each["loss"])] > 1
-        label = f"{each['loss']} ({str(each['id'])[-8:]})" if twice else str(each["loss"])
+    for each, label in zip(descriptions, _labels(descriptions), strict=True):
         rows = frames[each["id"]]
         cells.append(_cell(store, each, label, rows, stale=_differs(rows, current)))
     return Group(dataset, model, slug, tuple(cells))
+
+
+def _labels(descriptions: list[dict[str, Any]]) -> list[str]:
+    """Return the losses; of one that stands there twice, what tells its cells apart."""
+    losses = [str(each["loss"]) for each in descriptions]
+    by_beta = [f"{loss} ({_beta(each)})" for loss, each in zip(losses, descriptions, strict=True)]
+    found = []
+    for each, loss, label in zip(descriptions, losses, by_beta, strict=True):
+        if losses.count(loss) == 1:
+            found.append(loss)
+        elif by_beta.count(label) == 1:
+            found.append(label)
+        else:
+            found.append(f"{loss} ({str(each['id'])[-8:]})")
+    return found
+
+
+def _beta(description: dict[str, Any]) -> str:
+    beta = (description.get("protocol") or {}).get("beta")
+    return "β tuned" if beta is None else f"β = {beta:g}"
 
 
 def _cell(
@@ -154,7 +170,9 @@ def _cell(
 def _finite(rows: pd.DataFrame) -> pd.DataFrame:
     """An infinite metric is no number to average or to plot: it prints as a dash."""
     metrics = [name for name in METRICS if name in rows.columns]
-    return rows.assign(**{name: rows[name].replace([np.inf, -np.inf], np.nan) for name in metrics})
+    found = rows.copy()
+    found[metrics] = rows[metrics].replace([np.inf, -np.inf], np.nan)
+    return found
 
 
 State = tuple[str, str, str]

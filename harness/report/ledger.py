@@ -11,6 +11,7 @@ from harness.report.claims import Claim, Verdict
 from harness.report.collect import Cell, Group
 from harness.report.estimates import difference, estimate, half_width
 from harness.report.expressions import Expression, Interval, Operation, Value
+from harness.report.paper_tables import by_key
 
 COLUMNS = ("id", "document", "where", "claim", "verdict", "numbers", "note")
 
@@ -30,7 +31,7 @@ def judge(groups: list[Group]) -> list[Judged]:
     over test images where the metric has one per image. Two losses in one place are compared by
     their paired difference, over the same seeds or images.
     """
-    cells = {(g.dataset, g.model, cell.loss): cell for g in groups for cell in g.cells}
+    cells = by_key(groups)
 
     def value(dataset: str, model: str, loss: str, metric: str) -> Interval | None:
         cell = cells.get((dataset, model, loss))

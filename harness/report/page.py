@@ -13,6 +13,7 @@ from harness.report import CLAIMS, Rendered, ledger
 from harness.report.collect import Group, collect
 from harness.report.fonts import light_font
 from harness.report.palette import BLACK, looks
+from harness.report.paper_tables import paper_tables
 from harness.report.sections import Section, gallery, listing, section
 from harness.report.small_tables import protocol_table
 from harness.report.table import Table
@@ -50,12 +51,13 @@ def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
     with light_font():
         sections = [section(group, palette, out, written) for group in groups]
     protocol = listing(protocol_table(groups), out, written).table if groups else None
+    papers = [listing(table, out, written).table for table in paper_tables(groups)]
     judged = ledger.judge(groups)
     if judged:
         written.append(out / CLAIMS)
         written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
     page = out / "index.html"
-    page.write_text(_html(grid, sections, palette, protocol, judged), encoding="utf-8")
+    page.write_text(_html(grid, sections, palette, protocol, judged, papers), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]
     return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
 
@@ -66,6 +68,7 @@ def _html(
     palette: dict[str, Any],
     protocol: Table | None,
     judged: list[ledger.Judged],
+    papers: list[Table],
 ) -> str:
     drawn = sum(len(figure.svg) for each in sections for figure in each.figures.values())
     budget = max(LEAST_PICTURES, (PAGE_BYTES - drawn) // max(1, len(sections)))
@@ -85,6 +88,7 @@ def _html(
         looks=palette,
         black=BLACK,
         protocol=protocol,
+        papers=papers,
         claims=judged,
         verdicts=ledger.counts(judged),
         made=_made([each.group for each in sections]),

@@ -222,3 +222,12 @@ def test_troubles_are_sentences(state: str, count: int, said: str) -> None:
 def test_colours_do_not_depend_on_order() -> None:
     names = [f"plugin_{i}" for i in range(20)]
     assert looks(names) == looks(reversed(names))
+
+
+def test_a_tuned_and_a_fixed_cell_of_one_loss_are_told_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path / "two")
+    tuned, fixed = (synthetic.describe("photos32", "l2", 1, trials=n) for n in (4, 0))
+    fixed |= {"id": f"{fixed['id']}9"}
+    synthetic.write_grid(store, [tuned, fixed])
+    labels = [cell.label for cell in collect(store, store.grid())[0].cells]
+    assert labels == ["l2 (β tuned)", "l2 (β = 0.1)"]
