@@ -62,7 +62,11 @@ def verify_datasets(texts: list[str], root: Path | None = None) -> list[dict[str
         HarnessError: one is not prepared, its arrays are damaged or its source changed since.
     """
     chosen = [components.resolve("dataset", text) for text in texts]
-    return [_record(component) | {"source": _verify(component, root)} for component in chosen]
+    compared = [_verify(component, root) for component in chosen]
+    return [
+        _record(component) | {"source": source}
+        for component, source in zip(chosen, compared, strict=True)
+    ]
 
 
 def state(name: str) -> str:

@@ -62,7 +62,7 @@ class Decoding:
             if finished:
                 self.staging.mark(finished)
             raise
-        # The set is made at once, and on the disk before the staging folder goes.
+        # The set is made of them at once: only if that fails must they be on the disk.
         self.staging.note(finished)
 
     def _block(self, start: int) -> Reasons:

@@ -66,6 +66,9 @@ def prepare(
         except ValueError as error:  # the user's to mend: it begins anew then
             staging.remove()
             raise HarnessError(f"{component.spec}: {error}") from error
+        except BaseException:
+            staging.settle()
+            raise
         _install(staging.folder / "set", place)
         staging.remove()
         return made

@@ -1,5 +1,6 @@
 """A source's images as they are decoded: kept across kills, continued where they stopped."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -47,6 +48,7 @@ class Staging:
         self.pixels, self.digests = (np.load(self._path(n), mmap_mode="r+") for n in shapes)
         self.reasons: Reasons = {}
         self.done: set[int] = set()
+        self._unmarked: dict[int, Reasons] = {}
         self._recall()
 
     def mark(self, blocks: "Mapping[int, Reasons]") -> None:
@@ -59,7 +61,12 @@ class Staging:
                 stream.write(json.dumps([start, reasons]) + "\n")
             stream.flush()
             os.fsync(stream.fileno())
-        self.note(blocks)
+        self._count(blocks)
+
+    def settle(self) -> None:
+        """Mark what was only noted, as far as the disk takes it."""
+        with contextlib.suppress(OSError):
+            self.mark(self._unmarked)
 
     def remove(self) -> None:
         """Delete everything."""
@@ -95,10 +102,14 @@ class Staging:
         for line in lines:
             if line.endswith("\n"):  # else a kill cut it short
                 start, reasons = json.loads(line)
-                self.note({start: {int(index): why for index, why in reasons.items()}})
+                self._count({start: {int(index): why for index, why in reasons.items()}})
 
     def note(self, blocks: "Mapping[int, Reasons]") -> None:
-        """Count the blocks as done in this process, without a mark on the disk."""
+        """Count the blocks as done in this process; `settle` puts that on the disk."""
+        self._unmarked |= blocks
+        self._count(blocks)
+
+    def _count(self, blocks: "Mapping[int, Reasons]") -> None:
         self.done |= set(blocks)
         for reasons in blocks.values():
             self.reasons |= reasons

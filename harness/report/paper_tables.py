@@ -105,7 +105,8 @@ def _row(
             entries.append(_difference(mine, theirs, metric))
     state = "not run" if cell is None else cell.state or ("" if cell.measured else "not run")
     other = "" if cell is None or key[1] == "conv4" else "*"
-    return Row(name, tuple(entries), key[2], badge=state, marks=other)
+    loss = "" if cell is None else cell.label
+    return Row(name, tuple(entries), loss, badge=state, marks=other)
 
 
 def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:

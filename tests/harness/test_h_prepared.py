@@ -129,7 +129,7 @@ def test_a_damaged_one_is_prepared_anew_where_its_source_is(
     damage(place)
     assert manifest.whole(place) is None
     assert open_(faces).data_hash == before.data_hash
-    assert "the prepared dataset is damaged and made anew" in caplog.text
+    assert "the prepared dataset is damaged: making it anew" in caplog.text
     damage(place)
     shutil.rmtree(tmp_path / "faces")
     with pytest.raises(HarnessError, match=r"the prepared dataset in .* is damaged; .*: no folder"):

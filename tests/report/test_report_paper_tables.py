@@ -75,7 +75,7 @@ def test_numbers_stand_beside_the_published_ones(tables: dict[str, Table]) -> No
 def test_a_loss_that_was_not_run_says_so(tmp_path: Path) -> None:
     store = fill(tmp_path / "paper", left_out=("ssim",))
     table = next(iter(t for t in paper_tables(collect(store, store.grid())) if "2" in t.name))
-    rows = [row for row in table.rows if row.loss == "ssim"]
+    rows = [row for row in table.rows if row.loss.startswith("ssim")]
     assert rows and all(row.badge == "not run" and row.entries[0].text == "—" for row in rows)
 
 
