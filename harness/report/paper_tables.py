@@ -84,13 +84,12 @@ def _block(
     rows = [Row(block, (), statement=f"{keys[0][0]} with {keys[0][1]}")]
     for (name, key), printed in groupby(members, lambda each: (each.row_label, _key(each))):
         values = {each.metric: each for each in printed}
-        rows.append(_row(name, key, values, metrics, cells.get(key), rankings))
+        rows.append(_row(name, values, metrics, cells.get(key), rankings))
     return rows
 
 
 def _row(
     name: str,
-    key: Key,
     printed: dict[str, Published],
     metrics: list[str],
     cell: Cell | None,
@@ -104,9 +103,8 @@ def _row(
         if not metric.startswith(OTHER_SCALE):
             entries.append(_difference(mine, theirs, metric))
     state = "not run" if cell is None else cell.state or ("" if cell.measured else "not run")
-    other = "" if cell is None or key[1] == "conv4" else "*"
     loss = "" if cell is None else cell.label
-    return Row(name, tuple(entries), loss, badge=state, marks=other)
+    return Row(name, tuple(entries), loss, badge=state)
 
 
 def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
@@ -174,4 +172,6 @@ def _notes(printed: list[Published]) -> tuple[str, ...]:
     ]
     if any(each.metric.startswith(OTHER_SCALE) for each in printed):
         lines.append("No difference of FID is printed: the document does not state its scale.")
-    return ("* another architecture than the block's, as in the document.", *lines)
+    if any(each.row_label.endswith("*") for each in printed):
+        lines.insert(0, "* another architecture than its block's, as in the document.")
+    return tuple(lines)
