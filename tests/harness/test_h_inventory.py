@@ -123,7 +123,7 @@ def test_the_doctor_names_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mo
     # FIPS 180-2's example of a digest
     assert "its sha256 starts with ba7816bf, not b8a52dc0" in found["weights"]["squeezenet"]
     assert found["datasets"]["digits"] == "ready"
-    assert found["datasets"]["folder"] == "needs a folder of images"
+    assert found["datasets"]["folder"] == "ready for yours: harness prepare folder:PATH"
 
 
 def test_space_is_counted_by_kind(store: Store, tmp_path: Path) -> None:

@@ -178,7 +178,9 @@ def test_the_list_says_what_is_ready_found_or_missing(
     assert "root" not in {option["option"] for option in one["options"]}
 
 
-@pytest.mark.skipif(DATA is None, reason="HARNESS_DATA is not set")
+@pytest.mark.skipif(
+    DATA is None or not (Path(DATA) / "mnist").is_dir(), reason="HARNESS_DATA has no mnist folder"
+)
 def test_the_list_knows_what_was_found_and_prepared(
     harness: Harness, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from harness.store import Store, newest
 
 HOME = Path(__file__).resolve().parents[2]
 # Long enough that a run on a busy machine is not over before it is ended.
-KEYS = {"epochs": 30, "tuning_epochs": 15}
+KEYS = {"epochs": 20, "tuning_epochs": 10}
 LOSSES = ("l2", "l1")
 # Long enough for a busy machine; nothing here waits for it when all is well.
 PATIENCE = 90.0

@@ -68,22 +68,17 @@ def test_claims_of_other_datasets_are_not_listed(made: Make) -> None:
     assert ledger.judge([made({"loss": "l2", "psnr": [20.0]})]) == []
 
 
-def test_the_page_and_the_file_carry_the_verdicts(tmp_path: Path) -> None:
-    store = faces(tmp_path / "paper", {"blur": BETTER, "l2": WORSE})
-    page = render(store, tmp_path / "report").page.read_text()
-    assert 'id="claims"' in page and "where it outperforms several" in page
-    with (tmp_path / "report" / "claims.csv").open() as stream:
-        rows = {row["id"]: row for row in csv.DictReader(stream)}
-    assert rows[OUTPERFORMS]["verdict"] == "not run"
-    assert "fid_gen" in rows[OUTPERFORMS]["numbers"]
-
-
-def test_checking_names_the_verdicts_that_changed(tmp_path: Path) -> None:
+def test_the_page_carries_verdicts_and_a_check_names_those_that_changed(tmp_path: Path) -> None:
     rivals: dict[str, Any] = {loss: [80.0, 81.0, 82.0] for loss in RIVALS}
     store = faces(tmp_path / "paper", {"blur": BETTER, "l2": WORSE, **rivals})
     with pytest.raises(HarnessError, match="no ledger of claims"):
         check(store, tmp_path / "report")
-    render(store, tmp_path / "report")
+    page = render(store, tmp_path / "report").page.read_text()
+    assert 'id="claims"' in page and "where it outperforms several" in page
+    with (tmp_path / "report" / "claims.csv").open() as stream:
+        rows = {row["id"]: row for row in csv.DictReader(stream)}
+    assert rows[OUTPERFORMS]["verdict"] == "supported"
+    assert "fid_gen(blur) 50 [" in rows[OUTPERFORMS]["numbers"]
     assert check(store, tmp_path / "report") == []
     other = faces(tmp_path / "other", {"blur": WORSE, "l2": BETTER, **rivals})
     changed = check(other, tmp_path / "report")

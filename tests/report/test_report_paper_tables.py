@@ -14,24 +14,27 @@ from harness.report.paper_tables import paper_tables
 from harness.report.table import Table
 from harness.store import Store
 
-SEEDS = 3
+
+def seeds_of(loss: str) -> int:
+    """Three for one loss, whose interval a test looks at; writing rows takes its time."""
+    return 3 if loss == "l2" else 1
 
 
-def fill(folder: Path, left_out: tuple[str, ...] = ()) -> Store:
-    """Store three seeds of every printed row, each number a hundredth above the printed one."""
+def fill(folder: Path, left_out: tuple[str, ...] = (), document: str | None = None) -> Store:
+    """Store every printed row, each number a hundredth above the printed one."""
     store, cells = Store(folder), {}
     values: dict[tuple[str, str, str], dict[str, float]] = {}
-    for each in published.rows():
+    for each in published.rows(document):
         values.setdefault((each.dataset, each.model, each.spec), {})[each.metric] = each.value
     for (dataset, model, loss), metrics in values.items():
-        cell = synthetic.describe(dataset, loss, SEEDS, trials=0)
+        cell = synthetic.describe(dataset, loss, seeds_of(loss), trials=0)
         cell |= {"model": model, "id": cell["id"].replace("conv4", model)}
         cells[dataset, model, loss] = cell
         if loss in left_out:
             continue
         own = {name: 1.01 * value for name, value in metrics.items()}
         spread = {f"{name}_std": 0.1 for name in own if METRICS[name].spread}
-        for seed in range(SEEDS):
+        for seed in range(seeds_of(loss)):
             row: dict[str, Any] = {**own, **spread}
             store.write(synthetic.row(cell, "final", seed, 0.1, **row))
     synthetic.write_grid(store, list(cells.values()))
@@ -73,8 +76,8 @@ def test_numbers_stand_beside_the_published_ones(tables: dict[str, Table]) -> No
 
 
 def test_a_loss_that_was_not_run_says_so(tmp_path: Path) -> None:
-    store = fill(tmp_path / "paper", left_out=("ssim",))
-    table = next(iter(t for t in paper_tables(collect(store, store.grid())) if "2" in t.name))
+    store = fill(tmp_path / "paper", ("ssim",), "dalal")
+    [table] = paper_tables(collect(store, store.grid()))
     rows = [row for row in table.rows if row.loss.startswith("ssim")]
     assert rows and all(row.badge == "not run" and row.entries[0].text == "—" for row in rows)
 
@@ -88,10 +91,11 @@ def test_a_grid_without_cells_of_a_document_has_no_such_table(tmp_path: Path) ->
 
 
 def test_the_page_shows_them_and_their_files_are_written(tmp_path: Path) -> None:
-    store = fill(tmp_path / "paper")
+    store = fill(tmp_path / "paper", document="dalal")
     out = tmp_path / "report"
     page = render(store, out).page.read_text()
-    assert "Bredell et al. 2023, Table 2" in page and "Dalal 2024, Table 1" in page
+    assert "Dalal 2024, Table 1" in page and 'id="papers"' in page
+    assert "Bredell et al. 2023, Table" not in page
     with (out / "tables" / "dalal-table-1.csv").open() as stream:
         rows = list(csv.reader(stream))
     assert len(rows) > 5
