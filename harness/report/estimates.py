@@ -70,8 +70,7 @@ def difference(a: Cell, b: Cell, metric: str) -> tuple[float, float, float] | No
     the spread over images is stored. None when nothing supports an interval, as for a
     distribution metric with one seed.
     """
-    both = a.finals.set_index("seed")[metric] - b.finals.set_index("seed")[metric]
-    seeds = both.dropna()
+    seeds = (_by_seed(a, metric) - _by_seed(b, metric)).dropna()
     if len(seeds) >= SEEDS_FOR_INTERVAL:
         return _around(float(seeds.mean()), float(seeds.sem()) * _quantile(len(seeds)))
     if a.scores is not None and b.scores is not None and metric in a.scores and metric in b.scores:
@@ -81,6 +80,10 @@ def difference(a: Cell, b: Cell, metric: str) -> tuple[float, float, float] | No
     errors = math.hypot(_image_error(a, metric), _image_error(b, metric))
     mean = estimate(a, metric).mean - estimate(b, metric).mean
     return None if math.isnan(errors) else _around(mean, errors * _Z95)
+
+
+def _by_seed(cell: Cell, metric: str) -> pd.Series:
+    return pd.Series(cell.finals[metric].to_numpy(), index=cell.finals["seed"].to_numpy())
 
 
 def half_width(found: Estimate) -> float:

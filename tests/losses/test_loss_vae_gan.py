@@ -306,9 +306,9 @@ def test_the_game_does_not_reach_the_encoder():
 
 
 @pytest.mark.parametrize("options", [{}, REPORT], ids=str)
-def test_a_few_hundred_steps_stay_finite(options):
+def test_a_hundred_steps_stay_finite(options):
     loss = make((1, 8, 8), **options)
-    result = trainer(loss, steps=50, size=8, grow=1, epochs=4).run()
+    result = trainer(loss, steps=25, size=8, grow=1, epochs=4).run()
     assert result.status == "ok"
     assert all(map(math.isfinite, result.curve_energy))
     assert all(value.isfinite().all() for value in loss.state_dict().values())
