@@ -21,6 +21,7 @@ def test_a_relative_folder_is_found_in_harness_data() -> None:
 
 
 @pytest.mark.skipif(not (DATA / "fairface64").is_dir(), reason="HARNESS_DATA has no fairface64")
+@pytest.mark.slow
 def test_ten_thousand_faces_keep_their_official_split() -> None:
     splits = prepared.read(components.resolve("dataset", "folder:fairface64"))
     assert splits.image_shape == (3, 64, 64)

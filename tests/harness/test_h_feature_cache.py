@@ -147,6 +147,7 @@ def _in_a_process(folder: str) -> float:
     return float(real_features(images, make("random", 3), Path(folder), KEY).features.sum())
 
 
+@pytest.mark.slow
 def test_several_processes_may_ask_at_once(tmp_path) -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         sums = list(pool.map(_in_a_process, [str(tmp_path)] * 2))

@@ -235,6 +235,7 @@ def test_open_is_the_paper_on_stand_ins() -> None:
         assert ours.protocol.objective == "frd_gen"
 
 
+@pytest.mark.slow
 def test_open_runs_on_the_open_data() -> None:
     data = Path(os.environ.get("HARNESS_DATA", "no-data"))
     for folder in ("fairface64", "london256", "brain_t1", "cifar10-jpeg"):

@@ -418,6 +418,7 @@ def test_images_of_a_file_are_what_is_checked(
     assert "images 1x9x7" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_real_run_trains_the_plugin_in_its_own_process(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

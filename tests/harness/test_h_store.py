@@ -149,6 +149,7 @@ def test_a_file_cut_short_is_set_aside_and_its_cell_runs_again(
     assert len(pd.read_parquet(store.root)) == 4
 
 
+@pytest.mark.slow
 def test_a_changed_bit_never_passes_for_a_result(store: Store) -> None:
     """Parquet alone notices half of them; some would be other numbers, some a traceback."""
     path = fill(store)[1]

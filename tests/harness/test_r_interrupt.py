@@ -18,6 +18,9 @@ from harness import run
 from harness.engines.forkserver import warm_up
 from harness.store import Store, newest
 
+# Real processes, ended in real ways: half a minute.
+pytestmark = pytest.mark.slow
+
 HOME = Path(__file__).resolve().parents[2]
 # Long enough that a run on a busy machine is not over before it is ended.
 KEYS = {"epochs": 20, "tuning_epochs": 10}

@@ -58,6 +58,7 @@ def _moments_of(seed: int) -> dict[str, np.ndarray]:
     return moments(features(50, 6, seed)).to_arrays()
 
 
+@pytest.mark.slow
 def test_moments_travel_between_processes() -> None:
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         parts = [Moments.from_arrays(arrays) for arrays in pool.map(_moments_of, range(2))]

@@ -217,6 +217,7 @@ def both_fids(
 
 
 @pytest.mark.skipif(not OLD_SCIPY, reason="pytorch-fid 0.3 needs SciPy < 1.18")
+@pytest.mark.slow
 def test_fid_of_png_files_equals_pytorch_fid(inception_package, inception_state, tmp_path) -> None:
     write_images(tmp_path / "a", 70)
     known = Moments()
@@ -227,7 +228,7 @@ def test_fid_of_png_files_equals_pytorch_fid(inception_package, inception_state,
     assert ours == pytest.approx(theirs, rel=1e-4)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not OLD_SCIPY, reason="pytorch-fid 0.3 needs SciPy < 1.18")
 def test_fid_of_4096_png_files_equals_pytorch_fid(
     inception_package, inception_state, tmp_path

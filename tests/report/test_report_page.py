@@ -139,6 +139,7 @@ def test_the_summary_is_the_answer(rendered: Rendered) -> None:
     assert rendered.summary.count("costs 1.31×") == 2
 
 
+@pytest.mark.slow
 def test_drawing_again_gives_the_same_bytes(
     rendered: Rendered, groups: list[Group], tmp_path: Path
 ) -> None:
