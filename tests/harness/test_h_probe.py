@@ -308,6 +308,7 @@ def harness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any
     return call
 
 
+@pytest.mark.slow
 def test_the_command_writes_rows_and_a_figure(harness: Any, tmp_path: Path) -> None:
     arguments = ["l2", "l2", "l1", "--dataset", "digits", "--size", "16", "--images", "6"]
     code, out, err = harness(*arguments)

@@ -170,6 +170,7 @@ def test_failed_cells_run_again_when_asked_and_only_then(
     tiny.assert_same_numbers(again[again["cell"] == killed], fresh)
 
 
+@pytest.mark.slow
 def test_the_same_grid_in_two_folders_gives_the_same_numbers(tmp_path: Path) -> None:
     """All metric columns, curves and signatures, bit by bit, whatever runs beside a cell."""
     found = tiny.tiny_grid("sigma", "l1 + 2*ce", trials=2)

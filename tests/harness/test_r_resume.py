@@ -238,6 +238,7 @@ def test_a_cell_begun_in_another_grid_is_continued(tmp_path: Path) -> None:
     assert len(Store(first.results).rows()) == 2  # the other grid's own is as it was
 
 
+@pytest.mark.slow
 def test_a_cell_run_in_pieces_has_the_rows_of_one_run_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

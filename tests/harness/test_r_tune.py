@@ -295,6 +295,7 @@ def test_a_fixed_beta_skips_tuning(tmp_path: Path) -> None:
     assert not list((tmp_path / "tiny" / "_journal").iterdir())
 
 
+@pytest.mark.slow
 def test_the_median_rule_prunes_after_the_first_half_alone(tmp_path: Path) -> None:
     """The same first half, bit by bit; some later trial is stopped early and says so."""
     keys: dict[str, Any] = {"trials": 5, "epochs": 2, "tuning_epochs": 2, "seeds": 1}
