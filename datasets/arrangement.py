@@ -3,8 +3,6 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from datasets.seeding import permutation
 from datasets.source import SPLITS, Digests, Flags, Indices
 from datasets.splitting import cut
@@ -53,16 +51,6 @@ def cut_missing(official: dict[str, Indices]) -> tuple[Cut, ...]:
     """Return the cut that completes the splits: a tenth of train for each that is missing."""
     missing = tuple(name for name in SPLITS if name not in official)
     return (Cut(missing),) if missing else ()
-
-
-def consecutive(counts: dict[str, int]) -> dict[str, Indices]:
-    """Number the images of splits that lie one after the other."""
-    ends = np.cumsum(list(counts.values())).tolist()
-    starts = [0, *ends]
-    return {
-        name: np.arange(start, end, dtype=np.int64)
-        for name, start, end in zip(counts, starts, ends, strict=False)
-    }
 
 
 def counted(official: dict[str, Indices]) -> str:

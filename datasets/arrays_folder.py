@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from datasets.arrangement import Arrangement, consecutive, counted, cut_missing
+from datasets.arrangement import Arrangement, counted, cut_missing
 from datasets.decode import DifferentSizesError, Framing
 from datasets.images import Pixels
-from datasets.source import Digests, FileState, Flags, Indices, Source
+from datasets.source import Digests, FileState, Flags, Indices, Source, consecutive
 from datasets.subfolders import SPLIT_OF
 from datasets.tree import ARCHIVES, InvalidFolderError, Span, open_tree, state
 

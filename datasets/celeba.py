@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from datasets.arrangement import Arrangement, Cut, consecutive, counted
+from datasets.arrangement import Arrangement, Cut, counted
 from datasets.decode import Box, Framing
 from datasets.layouts import Layout, first_size
 from datasets.options import InvalidOptionError, require_integer
 from datasets.partition import NAMES, find_partition, located
-from datasets.source import Dataset, FileState, MissingFilesError
+from datasets.source import Dataset, FileState, MissingFilesError, consecutive
 from datasets.tree import InvalidFolderError, Tree
 from datasets.tree_source import TreeSource
 

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from datasets.arrangement import Arrangement, Cut, consecutive, counted
+from datasets.arrangement import Arrangement, Cut, counted
 from datasets.celeba import LAYOUT as CELEBA
 from datasets.celeba import LICENCE, SPLITS
 from datasets.decode import Framing
 from datasets.layouts import Layout, refuse_small
 from datasets.options import InvalidOptionError, require_integer
 from datasets.partition import NAMES, find_partition
-from datasets.source import Dataset, FileState
+from datasets.source import Dataset, FileState, consecutive
 from datasets.tree import InvalidFolderError, Tree, state
 from datasets.tree_source import TreeSource
 

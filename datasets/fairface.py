@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from datasets.arrangement import Arrangement, Cut, consecutive, counted
+from datasets.arrangement import Arrangement, Cut, counted
 from datasets.decode import Framing
 from datasets.layouts import Layout, refuse_small
 from datasets.options import require_integer
-from datasets.source import Dataset
+from datasets.source import Dataset, consecutive
 from datasets.tree_source import TreeSource
 
 LAYOUT = Layout(

@@ -3,11 +3,11 @@
 import re
 from pathlib import Path
 
-from datasets.arrangement import Arrangement, consecutive, counted, cut_missing
+from datasets.arrangement import Arrangement, counted, cut_missing
 from datasets.arrays_folder import ArraysSource, find_arrays
 from datasets.decode import Framing
 from datasets.options import InvalidOptionError, require_integer
-from datasets.source import Dataset, Source
+from datasets.source import Dataset, Source, consecutive
 from datasets.subfolders import official_splits
 from datasets.tree import open_tree
 from datasets.tree_source import TreeSource

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.source import FileState, MissingFilesError
+from datasets.tree import state
 
 
 def find_file(root: Path | None, folders: Sequence[str], names: Sequence[str]) -> Path | None:
@@ -31,5 +32,4 @@ def missing(
 
 def file_state(root: Path, path: Path) -> FileState:
     """Return the size and the time of change of a file that lies below `root`."""
-    status = path.stat()
-    return FileState(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)
+    return state(path, path.relative_to(root).as_posix())

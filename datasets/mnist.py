@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from datasets.amat import read_amat
-from datasets.draws import words
 from datasets.idx import read_idx
 from datasets.images import Pixels
 from datasets.locating import file_state, find_file, missing
 from datasets.official import OfficialSource
 from datasets.options import InvalidOptionError, require_integer
-from datasets.source import Dataset
+from datasets.seeding import words
+from datasets.source import Dataset, locate
 
 FOLDERS = (".", "mnist", "MNIST/raw", "MNIST", "raw", "mnist/MNIST/raw", "binarized_mnist")
 PAGE = "http://yann.lecun.com/exdb/mnist/"
@@ -143,7 +143,9 @@ class MnistSource(OfficialSource):
             return digit
         inner = slice(self.margin, self.margin + _SIDE)
         drawn = np.zeros_like(digit)
-        drawn[:, inner, inner] = _draw(digit[:, inner, inner], self.seed, *self.locate(index))
+        drawn[:, inner, inner] = _draw(
+            digit[:, inner, inner], self.seed, *locate(self.counts, index)
+        )
         return drawn
 
     def _drawn_places(self) -> frozenset[int]:

@@ -4,11 +4,9 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from threading import Lock
 
-import numpy as np
-
 from datasets.images import Pixels
 from datasets.seeding import permutation
-from datasets.source import SPLITS, Digests, Flags, Indices, Source
+from datasets.source import SPLITS, Digests, Flags, Indices, Source, consecutive, locate
 
 
 class OfficialSource(Source):
@@ -40,29 +38,18 @@ class OfficialSource(Source):
 
     def name(self, index: int) -> str:
         """Return the official split and the place of an image in it."""
-        split, place = self.locate(index)
+        split, place = locate(self.counts, index)
         return f"{split} {place}"
 
     def read(self, index: int) -> Pixels:
         """Return an image; the first call reads every file."""
-        split, place = self.locate(index)
+        split, place = locate(self.counts, index)
         found: Pixels = (self._pools or self._read_all())[split][place]
         return found
 
-    def locate(self, index: int) -> tuple[str, int]:
-        """Return the official split of an image and its place in it."""
-        place = index
-        for split, count in self.counts.items():
-            if place < count:
-                return split, place
-            place -= count
-        raise IndexError(f"image {index} of {len(self)}")
-
     def arrange(self, digests: Digests, readable: Flags) -> dict[str, Indices]:
         """Return the official splits; validation from train where there is none."""
-        ends = np.cumsum([0, *self.counts.values()])
-        spans = zip(SPLITS, ends, ends[1:], strict=False)
-        splits = {split: np.arange(start, end, dtype=np.int64) for split, start, end in spans}
+        splits = consecutive(self.counts)
         if not self.counts["validation"]:
             order = permutation(self.counts["train"], self.seed, self.dataset)
             kept = len(order) - len(order) // 10

@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from datasets.draws import words
 from datasets.images import Pixels
+from datasets.seeding import words
 from datasets.volumes import InvalidVolumeError
 
 PLANES = ("axial", "coronal", "sagittal")

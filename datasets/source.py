@@ -4,6 +4,7 @@ import hashlib
 import json
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -121,33 +122,43 @@ class ArraySource(Source):
         channels, height, width = train.shape[1:]
         self.shape = (channels, height, width)
         self.description, self.licence = description, licence
-        self.ends = dict(
-            zip(SPLITS, np.cumsum([len(a) for a in self.splits.values()]), strict=True)
-        )
+        self.counts = {name: len(array) for name, array in self.splits.items()}
 
     def __len__(self) -> int:
         """Return the number of images of all splits."""
-        return int(self.ends["test"])
+        return sum(self.counts.values())
 
     def name(self, index: int) -> str:
         """Return the split and the place of an image in it."""
-        split, place = self._place(index)
+        split, place = locate(self.counts, index)
         return f"{split} {place}"
 
     def read(self, index: int) -> Pixels:
         """Return an image."""
-        split, place = self._place(index)
+        split, place = locate(self.counts, index)
         found: Pixels = self.splits[split][place]
         return found
 
     def arrange(self, digests: Digests, readable: Flags) -> dict[str, Indices]:
         """Return the splits as they were given."""
-        starts = dict(zip(SPLITS, [0, *self.ends.values()], strict=False))
-        return {name: np.arange(starts[name], self.ends[name], dtype=np.int64) for name in SPLITS}
+        return consecutive(self.counts)
 
-    def _place(self, index: int) -> tuple[str, int]:
-        split = next(name for name in SPLITS if index < self.ends[name])
-        return split, index - int(self.ends[split]) + len(self.splits[split])
+
+def consecutive(counts: Mapping[str, int]) -> dict[str, Indices]:
+    """Number the images of splits that lie one after the other."""
+    ends = np.cumsum([0, *counts.values()]).tolist()
+    spans = zip(counts, ends, ends[1:], strict=False)
+    return {split: np.arange(start, end, dtype=np.int64) for split, start, end in spans}
+
+
+def locate(counts: Mapping[str, int], index: int) -> tuple[str, int]:
+    """Return the split of an image of `consecutive` ones and its place in it."""
+    place = index
+    for split, count in counts.items():
+        if place < count:
+            return split, place
+        place -= count
+    raise IndexError(f"image {index} of {sum(counts.values())}")
 
 
 def gather(source: Source) -> Images:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from harness import components, dataset_files, provenance
 from harness.components import Component
-from harness.dataset_files import command as command
 from harness.errors import HarnessError
 from harness.settings import settings
 

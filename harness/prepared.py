@@ -10,11 +10,9 @@ import numpy as np
 from harness import manifest, origin
 from harness.components import Component
 from harness.errors import HarnessError
-from harness.manifest import SPLITS, Manifest
-from harness.manifest import target as target
+from harness.manifest import SPLITS, Manifest, target
 from harness.origin import Origin
-from harness.preparation import Tell, same, silent
-from harness.preparation import prepare as make
+from harness.preparation import Tell, prepare, same, silent
 
 if TYPE_CHECKING:
     from datasets.source import Source
@@ -68,23 +66,6 @@ class Splits:
             validation=self.validation[:count],
             test=self.test[:count],
         )
-
-
-def prepare(
-    component: Component,
-    folder: Path | None = None,
-    *,
-    root: Path | None = None,
-    tell: Tell = silent,
-) -> Splits:
-    """Decode the dataset where that is still to be done, or its source changed, and map it.
-
-    Raises:
-        HarnessError: the source is missing or unusable.
-        StoreError: it cannot be kept.
-    """
-    make(component, origin.find(component, root), folder, tell)
-    return _map(target(component, folder))
 
 
 def load(component: Component, folder: Path | None = None, tell: Tell = silent) -> Splits:
@@ -165,8 +146,10 @@ def read(component: Component) -> Splits:
 
 def _expected(component: Component, source: "Source") -> Outline:
     """Split a source as if every image could be read and no two were alike."""
+    from datasets.source import DIGEST
+
     count = len(source)
-    digests = np.zeros((count, 16), np.uint8)
+    digests = np.zeros((count, DIGEST), np.uint8)
     digests[:, :8] = np.arange(count, dtype=np.uint64).view(np.uint8).reshape(count, 8)
     try:
         splits = source.arrange(digests, np.ones(count, np.bool_))
@@ -201,7 +184,7 @@ def _renew(component: Component, place: Path, present: Origin | None, tell: Tell
     elif before is not None:
         what = "its files" if before.reader == present.reader else "what reads it"
         log.warning("%s: %s changed since it was prepared: making it anew", component.spec, what)
-    return make(component, present, place.parent, tell)
+    return prepare(component, present, place.parent, tell)
 
 
 def _map(place: Path) -> Splits:

@@ -24,7 +24,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     made = Store(tmp_path / "g")
     made.prepare()
     made.write_grid({"name": "g", "cells": [cell.describe() for cell in CELLS]})
-    prepared.prepare(CELLS[0].dataset)
+    prepared.ready(CELLS[0].dataset)
     source, data = inventory.digests(CELLS[0])
     assert source is not None
     assert data is not None
