@@ -189,8 +189,8 @@ def test_windows_and_strides_weigh_the_frequencies_alike() -> None:
     cells = cells_of("stft-ablation")
     assert cells[0].id == cells_of("stft")[-1].id
     options = [cell.loss[0].options for cell in cells]
-    assert [one["base"] for one in options[:4]] == ["ssim", "l1", "l2", "ce"]
-    swept = [cells[0], *cells[4:8]]
+    assert [one["base"] for one in options[:5]] == ["ssim", "l1", "l2", "ce", "none"]
+    swept = [cells[0], *cells[5:9]]
     grids = [(side(cell, "window"), side(cell, "stride")) for cell in swept]
     assert grids == [(16, 4), (8, 4), (28, 4), (16, 2), (16, 8)]
     totals = []
@@ -198,7 +198,7 @@ def test_windows_and_strides_weigh_the_frequencies_alike() -> None:
         weights = ((28 - window) // stride + 1) ** 2 * float(radial_ramp(window, window).sum())
         totals.append(weights * float(cell.loss[0].options["lambda_freq"] or 0))
     assert totals == pytest.approx([totals[0]] * 5, rel=2e-3)
-    assert (options[8]["variant"], options[8]["lambda_freq"]) == ("released", 2.35e-3)
+    assert (options[9]["variant"], options[9]["lambda_freq"]) == ("released", 2.35e-3)
 
 
 def test_sharpness_has_the_reports_weights_and_the_same_cells_tuned() -> None:
