@@ -55,12 +55,7 @@ class Appearance:
         """Return the columns whose names end in this side's."""
         found = columns(self.end, self.features, self.known.real) | self._spectra()
         found |= self.edges.columns(self.end, self.known.edges)
-        for look in self.known.looks:
-            column, values = f"{look.name}_{self.end}", self.values[look.name]
-            count = sum(map(len, values))
-            found |= spread(column, values)
-            found[f"{column}_signature"] = f"{look.signature}|n={count}"
-        return found
+        return found | look_columns(self.known.looks, self.values, self.end)
 
     def _spectra(self) -> Columns:
         own, data, end = self.spectrum.mean(), self.known.spectrum, self.end
@@ -107,6 +102,16 @@ class Edges:
 
     def _signed(self, text: str, data: "Edges") -> str:
         return f"{text}|ratio-of-means|n={self.count},{data.count}"
+
+
+def look_columns(looks: tuple[Score, ...], values: dict[str, list[Tensor]], end: str) -> Columns:
+    """Return the columns of the measures of single images, whose `values` are by measure."""
+    found: Columns = {}
+    for look in looks:
+        column, batches = f"{look.name}_{end}", values[look.name]
+        found |= spread(column, batches)
+        found[f"{column}_signature"] = f"{look.signature}|n={sum(map(len, batches))}"
+    return found
 
 
 def spread(name: str, values: list[Tensor]) -> dict[str, float]:

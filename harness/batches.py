@@ -1,6 +1,7 @@
 """Batches of images on the device: resident as uint8 where they fit, streamed otherwise."""
 
 import contextlib
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import torch
 
 # A dataset may take this share of a device's free memory before it is streamed instead.
 RESIDENT_SHARE = 0.4
+
+# Values per evaluation batch: 256 colour images of 64 by 64 pixels.
+BATCH_VALUES = 256 * 3 * 64 * 64
 
 
 class Batches:
@@ -61,6 +65,16 @@ class Batches:
         else:
             for batch in _prefetched(self.images, indices, self.device):
                 yield batch.to(self.device, non_blocking=True)
+
+
+def ordered(images: np.ndarray, device: torch.device) -> Iterator[torch.Tensor]:
+    """Yield every image once, in order, float32 in [0, 1], in batches to evaluate."""
+    return Batches(images, batch_size(images.shape[1:]), device).ordered()
+
+
+def batch_size(shape: tuple[int, ...]) -> int:
+    """Return how many images of `shape` (C, H, W) to evaluate at a time."""
+    return max(1, min(1024, BATCH_VALUES // math.prod(shape)))
 
 
 def _scaled(pixels: torch.Tensor) -> torch.Tensor:

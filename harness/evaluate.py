@@ -10,6 +10,7 @@ from torch import Tensor
 
 from harness import device as devices
 from harness.appearance import Reference, spread
+from harness.batches import batch_size, ordered
 from harness.distances import Columns
 from harness.measured import (
     IWAE_IMAGES,
@@ -21,7 +22,6 @@ from harness.measured import (
 )
 from harness.metrics import importance, likelihood
 from harness.protocol import Protocol
-from harness.reference import batch_size, ordered
 from harness.seeds import generator
 
 
@@ -33,9 +33,7 @@ def fit_sigma(
     total = 0.0
     model.eval()
     with torch.inference_mode():
-        for batch in ordered(images, device):
-            with devices.autocast(device, protocol.precision):
-                record = model(batch, noise)
+        for batch, record in _records(model, images, protocol, noise, device):
             total += float(squared_error(record.recon.float(), batch).sum())
     return likelihood.optimal_sigma(total, images.size)
 
@@ -70,11 +68,10 @@ def evaluate(
     with torch.inference_mode():
         found = _reconstructed(model, images, known, protocol, axes, device, loss)
         size = images[0].size
-        fitted_on = "validation"
         if sigma is None:
             sigma = found.best_sigma(size)
         found.close(sigma, size)
-        metrics = found.metrics(sigma, fitted_on)
+        metrics = found.metrics(sigma)
         if known.final:
             metrics |= _importance_weighted(model, images, protocol, axes, device, sigma)
         generations = Generations(known)
@@ -100,12 +97,27 @@ def _reconstructed(
 ) -> Reconstructions:
     found = Reconstructions(known, protocol, loss)
     noise = generator("posterior", *axes, "evaluate")
+    for batch, record in _records(model, images, protocol, noise, device):
+        recon = record.recon
+        if protocol.evaluate_at == "mean":
+            with devices.autocast(device, protocol.precision):
+                recon = model.decode(record.mu)[1]
+        found.add(batch, record, recon.float())
+    return found
+
+
+def _records(
+    model: Any,
+    images: np.ndarray,
+    protocol: Protocol,
+    noise: torch.Generator,
+    device: torch.device,
+) -> Iterator[tuple[Tensor, Any]]:
+    """Yield the images batch by batch with the model's record of each."""
     for batch in ordered(images, device):
         with devices.autocast(device, protocol.precision):
             record = model(batch, noise)
-            recon = model.decode(record.mu)[1] if protocol.evaluate_at == "mean" else record.recon
-        found.add(batch, record, recon.float())
-    return found
+        yield batch, record
 
 
 def _importance_weighted(

@@ -5,7 +5,6 @@ import fcntl
 import hashlib
 import json
 import logging
-import math
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from harness.batches import Batches
+from harness.batches import ordered
 from harness.errors import StoreError
 from harness.files import write_atomically
 from harness.metrics.features import Features
@@ -27,8 +26,6 @@ from harness.specs import slug
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-# Values per batch: 256 colour images of 64 by 64 pixels.
-BATCH_VALUES = 256 * 3 * 64 * 64
 
 # What reading files raises that were cut off, changed or overwritten.
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -93,10 +90,9 @@ def real_features(
 
 def _computed(images: np.ndarray, space: Features, device: torch.device) -> dict[str, Any]:
     """Return arrays by name: `features-D`, and the moments' as `count-D`, `mean-D`, `scatter-D`."""
-    size = max(1, min(1024, BATCH_VALUES // math.prod(images.shape[1:])))
     parts: dict[int, list[Array]] = {}
     with torch.inference_mode():
-        for batch in Batches(images, size, device).ordered():
+        for batch in ordered(images, device):
             for dims, found in _every_tap(space, batch).items():
                 parts.setdefault(dims, []).append(found.cpu().numpy())
     arrays: dict[str, Any] = {}

@@ -78,20 +78,19 @@ class Reconstructions:
         errors = torch.cat(self.errors)
         return likelihood.optimal_sigma(float(errors.sum()), len(errors) * size)
 
-    def metrics(self, sigma: float, fitted_on: str) -> Columns:
+    def metrics(self, sigma: float) -> Columns:
         """Return the columns of the reconstructions."""
         found: Columns = {"sigma_optimal": sigma, "active_units": self.units.active()}
         for name, values in self.values.items():
             found |= spread(name, values)
         count = len(torch.cat(self.errors))
         found |= {
-            f"{name}_signature": f"{text}|n={count}"
-            for name, text in self._signatures(fitted_on).items()
+            f"{name}_signature": f"{text}|n={count}" for name, text in self._signatures().items()
         }
         return found | self.made.columns()
 
-    def _signatures(self, fitted_on: str) -> dict[str, str]:
-        at, sampled = f"|at={self.protocol.evaluate_at}", f"|at=sample|fit={fitted_on}"
+    def _signatures(self) -> dict[str, str]:
+        at, sampled = f"|at={self.protocol.evaluate_at}", "|at=sample|fit=validation"
         found = {score.name: score.signature + at for score in self.known.pairs}
         if "nll_paper" in self.values:
             found["nll_paper"] = likelihood.nll_paper_signature(self.loss) + "|at=sample"

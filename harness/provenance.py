@@ -29,6 +29,7 @@ _TRAINING = (
 )
 _EVALUATION = (
     "appearance",
+    "batches",
     "distances",
     "evaluate",
     "feature_cache",

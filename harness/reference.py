@@ -1,7 +1,5 @@
 """What is known of a split of real images before any model is measured on it."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,18 +7,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness import prepared, provenance, scores
-from harness.appearance import Edges, Reference, add_spectrum, spread
-from harness.batches import Batches
+from harness import manifest, provenance, scores
+from harness.appearance import Edges, Reference, add_spectrum, look_columns, spread
+from harness.batches import ordered
 from harness.distances import Columns
 from harness.feature_cache import real_features
 from harness.grid import Cell
 from harness.metrics import features as feature_spaces
 from harness.metrics import pixel, spectrum
 from harness.protocol import Protocol
-
-# Values per evaluation batch: 256 colour images of 64 by 64 pixels.
-BATCH_VALUES = 256 * 3 * 64 * 64
 
 
 @dataclass(frozen=True)
@@ -36,7 +31,7 @@ def place(cell: Cell, data_hash: str, split: str) -> Place:
     """Return where all cells on the same images and split share the features of real images."""
     # Another source of the extractors may give other features.
     key = f"{data_hash}|{cell.protocol.limit}|{provenance.evaluate_digest()}"
-    return Place(prepared.target(cell.dataset), key, split)
+    return Place(manifest.target(cell.dataset), key, split)
 
 
 def reference(
@@ -70,10 +65,7 @@ def reference(
             edges.add(batch)
             for look in looks:
                 seen[look.name].append(look.compute(batch).cpu())
-    facts = floor.columns()
-    for look in looks:
-        facts |= spread(f"{look.name}_data", seen[look.name])
-        facts[f"{look.name}_data_signature"] = f"{look.signature}|n={len(images)}"
+    facts = floor.columns() | look_columns(looks, seen, "data")
     return Reference(
         space,
         real,
@@ -115,13 +107,3 @@ def _mean_image(images: np.ndarray) -> np.ndarray:
     for start in range(0, len(images), 1024):
         total += images[start : start + 1024].sum(0, dtype=np.uint64)
     return (total / (255 * len(images))).astype(np.float32)
-
-
-def batch_size(shape: tuple[int, ...]) -> int:
-    """Return how many images of `shape` (C, H, W) to evaluate at a time."""
-    return max(1, min(1024, BATCH_VALUES // math.prod(shape)))
-
-
-def ordered(images: np.ndarray, device: torch.device) -> Iterator[Tensor]:
-    """Yield every image once, in order, float32 in [0, 1]."""
-    return Batches(images, batch_size(images.shape[1:]), device).ordered()

@@ -105,37 +105,37 @@ SPECTRA = tuple(
 )  # fmt: skip
 
 _S: Table = "sharpness"
+
+
+def _ends(
+    stem: str, label: str, unit: str, direction: Direction, decimals: int, summary: str
+) -> tuple[Metric, ...]:
+    """Return the metric of reconstructions and of generations; "*" stands for which in `stem`."""
+    return tuple(
+        _more(
+            _S, stem.replace("*", end), f"{label} {short}", unit, direction, decimals,
+            summary.format(what=what), per_image=False,
+        )
+        for end, short, what in ENDS
+    )  # fmt: skip
+
+
 SHARPNESS = (
-    *(
-        _more(
-            _S, f"spectrum_{end}_signed", f"Spectral loss {short}", "", "none", 3,
-            f"Mean S(data) - S({what}) of log spectra; positive is blur", per_image=False,
-        )
-        for end, short, what in ENDS
+    *_ends(
+        "spectrum_*_signed", "Spectral loss", "", "none", 3,
+        "Mean S(data) - S({what}) of log spectra; positive is blur",
     ),
-    *(
-        _more(
-            _S, f"spectrum_high_{end}", f"High freq. diff. {short}", "", "minimize", 3,
-            f"Mean |log difference| of radial spectra of {what} and data, highest third",
-            per_image=False,
-        )
-        for end, short, what in ENDS
+    *_ends(
+        "spectrum_high_*", "High freq. diff.", "", "minimize", 3,
+        "Mean |log difference| of radial spectra of {what} and data, highest third",
     ),
-    *(
-        _more(
-            _S, f"sharpness_{end}", f"Sharpness {short}", "× data", "none", 3,
-            f"Variance of the Laplacian of {what} over that of the data; 1 is the data's",
-            per_image=False,
-        )
-        for end, short, what in ENDS
+    *_ends(
+        "sharpness_*", "Sharpness", "× data", "none", 3,
+        "Variance of the Laplacian of {what} over that of the data; 1 is the data's",
     ),
-    *(
-        _more(
-            _S, f"blur_{end}", f"Blur {short}", "%", "none", 1,
-            f"How much weaker edges of {what} are than the data's, Elsayed et al.",
-            per_image=False,
-        )
-        for end, short, what in ENDS
+    *_ends(
+        "blur_*", "Blur", "%", "none", 1,
+        "How much weaker edges of {what} are than the data's, Elsayed et al.",
     ),
     *(
         _more(

@@ -13,7 +13,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 import losses
 from benchmarks.random_weights import write_all
-from harness import evaluate, reference
+from harness import batches, evaluate, reference
 from harness.measured import Measured
 from harness.metrics import METRICS, kernel, neighbours, space_of
 from harness.metrics.features import RandomFeatures
@@ -181,7 +181,7 @@ def test_an_images_scores_do_not_depend_on_its_batch(monkeypatch: pytest.MonkeyP
     half = measure(images[:32], net).scores
     order = np.random.default_rng(0).permutation(64)
     shuffled = measure(images[order], net).scores
-    monkeypatch.setattr(reference, "BATCH_VALUES", 16 * 256)
+    monkeypatch.setattr(batches, "BATCH_VALUES", 16 * 256)
     small = measure(images, net)
     for name in ("psnr", "ssim", "mse", "kl"):
         for found, expected in (
