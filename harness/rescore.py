@@ -26,7 +26,7 @@ from harness.errors import HarnessError
 from harness.grid import Cell, make_protocol
 from harness.metrics import IN_ANY_SPACE, METRICS
 from harness.protocol import Protocol
-from harness.schema import plain
+from harness.schema import metric_columns, plain
 from harness.store import Store, newest
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,8 @@ def rescore(
     """Evaluate every stored model of the grid on its test split and store new rows.
 
     The new row keeps the old one's training columns and source digest, and the metrics that are
-    not computed now, such as those of another feature space. A cell whose data changed since or
+    not computed now, such as those of another feature space, where this very source of the metrics
+    computed them too; what another version did is left out, and a warning names it. A cell whose data changed since or
     cannot be read is skipped; the others are scored.
 
     Raises:
@@ -166,13 +167,13 @@ def _score(
         loss=None if loss is None else loss.to(device),
     )
     artefacts.save_measured(store, cell.id, int(row["seed"]), measured)
-    metrics = measured.metrics
+    metrics, old = measured.metrics, _still_true(row, measured.metrics)
     if protocol.features != cell.protocol.features:
         # Columns that any space may fill keep what the protocol's own put there.
         metrics = {
-            k: v for k, v in metrics.items() if not (k.startswith(IN_ANY_SPACE) and k in row)
+            k: v for k, v in metrics.items() if not (k.startswith(IN_ANY_SPACE) and k in old)
         }
-    return _merged(row, metrics, columns.measuring(protocol.features, files))
+    return _merged(old, metrics, columns.measuring(protocol.features, files))
 
 
 def _loss(
@@ -200,10 +201,25 @@ def _protocol(cell: Cell, features: str | None) -> Protocol:
     return make_protocol(keys)
 
 
-def _merged(row: dict[str, Any], metrics: dict[str, Any], used: dict[str, str]) -> dict[str, Any]:
-    """Return the old row with the new metrics, weights `used` too, and without its time stamp."""
+def _still_true(row: dict[str, Any], measured: dict[str, Any]) -> dict[str, Any]:
+    """Return the old row without its time stamp, and without metrics of another source."""
     old = plain(row)
     del old["created"]
+    if old.get("evaluate_digest") == provenance.evaluate_digest():
+        return old
+    outdated = metric_columns().keys() & old.keys()
+    if lost := sorted(outdated & METRICS.keys() - measured.keys()):
+        log.warning(
+            "%s: %s came of another version of the metrics and are left out: "
+            "evaluate with the --features they need",
+            old["cell"],
+            ", ".join(lost),
+        )
+    return {name: value for name, value in old.items() if name not in outdated}
+
+
+def _merged(old: dict[str, Any], metrics: dict[str, Any], used: dict[str, str]) -> dict[str, Any]:
+    """Return the old row with the new metrics, and with the weights `used` too."""
     scored_by = {
         "weights": json.dumps(json.loads(old.get("weights") or "{}") | used),
         "harness_version": __version__,

@@ -79,7 +79,8 @@ _PROVENANCE: dict[str, pa.DataType] = {
 }
 
 
-def _metric_columns() -> dict[str, pa.DataType]:
+def metric_columns() -> dict[str, pa.DataType]:
+    """Return the columns of the metrics with their spreads and signatures."""
     columns: dict[str, pa.DataType] = {}
     for name, metric in METRICS.items():
         columns[name] = _REAL
@@ -91,7 +92,7 @@ def _metric_columns() -> dict[str, pa.DataType]:
 
 def columns() -> dict[str, pa.DataType]:
     """Return every column with its Arrow type, in storage order."""
-    return {**_IDENTITY, **_EFFORT, **_metric_columns(), **_CURVES, **_PROVENANCE}
+    return {**_IDENTITY, **_EFFORT, **metric_columns(), **_CURVES, **_PROVENANCE}
 
 
 @functools.cache

@@ -231,9 +231,12 @@ def test_scoring_again_gives_the_same_numbers_in_new_rows(copied: Path) -> None:
 
 
 def test_scoring_again_with_other_metrics_keeps_those_of_other_features(
-    copied: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A metric that changed since is renewed; the columns of another feature space stay."""
+    """A metric that changed since is renewed; the columns of another feature space stay.
+
+    But not those that another version of the metrics computed.
+    """
     store = Store(copied / "tiny")
     whole = evaluate.evaluate
 
@@ -250,6 +253,12 @@ def test_scoring_again_with_other_metrics_keeps_those_of_other_features(
     assert after["psnr"].tolist() == [1.25] * 2 and after["fsd_gen"].tolist() == [7.0] * 2
     assert after["frd_gen"].tolist() == before["frd_gen"].tolist()
     assert after["ssim"].tolist() == before["ssim"].tolist()
+    monkeypatch.setattr(provenance, "evaluate_digest", lambda: "newer")
+    rescore.rescore(store, device="cpu")
+    last = rows_of(copied).query("stage == 'final'").drop_duplicates("seed", keep="last")
+    assert last["evaluate_digest"].tolist() == ["newer"] * 2
+    assert last["fsd_gen"].tolist() == [7.0] * 2 and last["frd_gen"].isna().all()
+    assert "frd_gen, frd_recon came of another version" in caplog.text
 
 
 def test_scoring_again_needs_models_data_and_weights(
