@@ -12,7 +12,6 @@ from harness import components, grid, plan
 from harness.errors import HarnessError, StoreError
 from harness.grid import Grid
 from harness.run import Options, Todo
-from harness.settings import settings
 from harness.specs import parse
 from harness.store import Store, newest
 from harness.terminal import wording
@@ -136,11 +135,6 @@ def _pair(text: str) -> tuple[str, Any]:
 def command() -> str:
     """Return the command as typed, for the report."""
     return shlex.join(["harness", *sys.argv[1:]])
-
-
-def in_ci() -> bool:
-    """Tell whether this runs in CI, where bars are noise."""
-    return settings().ci
 
 
 def expect(todo: Todo) -> "Estimate":

@@ -20,6 +20,13 @@ def console(stderr: bool = False) -> "Console":
     return found
 
 
+def lively(console: "Console") -> bool:
+    """Tell whether bars may move: on a terminal, where they are no noise as in CI."""
+    from harness.settings import settings
+
+    return console.is_terminal and not settings().ci
+
+
 def show(json: bool, records: list[dict[str, Any]]) -> None:
     """Print records of one shape as a table or as JSON."""
     if json:

@@ -60,7 +60,7 @@ def prepare(
 def _datasets(
     names: list[str], root: Path | None, verify: bool, json: bool
 ) -> list[dict[str, Any]]:
-    from harness import caching, launch
+    from harness import caching
     from harness.terminal.decoded import Decoded
 
     if verify:
@@ -68,7 +68,7 @@ def _datasets(
     with _bars() as tell:
         caching.fetch_datasets(names, root, tell)
     console = output.console(stderr=True)
-    with Decoded(console, console.is_terminal and not launch.in_ci()) as shown:
+    with Decoded(console, output.lively(console)) as shown:
         return caching.prepare_datasets(names, root, shown.tell)
 
 
@@ -105,13 +105,10 @@ def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
         TransferSpeedColumn,
     )
 
-    from harness import launch
-
     text, speed = TextColumn("{task.description}"), TransferSpeedColumn()
     console = output.console(stderr=True)
-    hidden = not console.is_terminal or launch.in_ci()
     columns = (text, BarColumn(), DownloadColumn(), speed)
-    bars = Progress(*columns, console=console, transient=True, disable=hidden)
+    bars = Progress(*columns, console=console, transient=True, disable=not output.lively(console))
     tasks: dict[str, TaskID] = {}
     with ExitStack() as shown:
 

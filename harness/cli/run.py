@@ -141,9 +141,7 @@ def _run(found: "Grid", options: "Options", dry_run: bool, json: bool) -> None:
 @contextmanager
 def _busy(console: "Console") -> Iterator[None]:
     """Say on a terminal what takes its time before the first line."""
-    from harness import launch
-
-    if not console.is_terminal or launch.in_ci():
+    if not output.lively(console):
         yield
         return
     with console.status("checking the cells and timing a step of each model"):
@@ -151,11 +149,10 @@ def _busy(console: "Console") -> Iterator[None]:
 
 
 def _ready(console: "Console", found: "Grid", options: "Options") -> None:
-    from harness import launch
     from harness.run import ready
     from harness.terminal.decoded import Decoded
 
-    with Decoded(console, console.is_terminal and not launch.in_ci()) as shown:
+    with Decoded(console, output.lively(console)) as shown:
         ready(found, options, shown.tell)
 
 
@@ -174,7 +171,7 @@ def _execute(console: "Console", todo: "Todo", options: "Options") -> "Summary":
     from harness.terminal.progress import Bars, Lines
 
     board = make_board(todo.chosen, todo.progress, todo.rows, anew=options.rerun == "all")
-    view = Bars if console.is_terminal and not launch.in_ci() else Lines
+    view = Bars if output.lively(console) else Lines
     with view(console, board) as shown:
         rows = execute(todo, options, shown.tell)
     return launch.summarise([item.known for item in todo.cells], todo.store, rows, options)

@@ -6,30 +6,19 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from program import Ended, Harness, program
 from shell import make_cell, make_grid, make_row
 
-from harness import __main__, estimate, inventory, plan
+from harness import estimate, inventory, plan
 from harness.engines import forkserver, local
 from harness.errors import Interrupted
 from harness.grid import Cell
 from harness.store import Store
 
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Harness = Callable[..., Ended]
 QUICK = ["--loss", "l2", "--dataset", "digits16", "--model", "conv4[width=4,mlp=16]"]
 SMALL = ["--set", "limit=64", "--set", "batch=16", "--set", "latent=4", "--epochs", "2"]
 
@@ -39,17 +28,6 @@ def harness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Harness:
     """Call the program in an empty folder, without the processes that train."""
-
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        capsys.readouterr()
-        try:
-            __main__.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return Ended(code or 0, out, err)
 
     class Idle:
         def __init__(self, *rest: object) -> None: ...
@@ -62,7 +40,7 @@ def harness(
     monkeypatch.setattr(forkserver, "warm_up", lambda: None)
     monkeypatch.setattr(local, "LocalEngine", Idle)
     monkeypatch.setattr(estimate, "_timed_speed", lambda *rest: 1000.0)
-    return call
+    return program(monkeypatch, capsys)
 
 
 def listing(root: Path) -> dict[str, bytes]:

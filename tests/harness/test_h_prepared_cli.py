@@ -4,30 +4,17 @@ import json
 import os
 import re
 import shutil
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pictures
 import pytest
+from program import Ended, Harness, program
 
-from harness import __main__, components, decoding, manifest
+from harness import components, decoding, manifest
 from harness.engines import forkserver
 from harness.locks import claim
 
 DATA = os.environ.get("HARNESS_DATA")
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Harness = Callable[..., Ended]
 
 
 @pytest.fixture
@@ -36,23 +23,12 @@ def harness(
 ) -> Harness:
     """Call the program in an empty folder with a cache of its own."""
 
-    def call(*arguments: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        capsys.readouterr()
-        try:
-            __main__.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return Ended(code or 0, out, err)
-
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HARNESS_PREPARED", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("HARNESS_DATA", raising=False)
     monkeypatch.setattr(forkserver, "warm_up", lambda: None)
-    return call
+    return program(monkeypatch, capsys)
 
 
 @pytest.fixture

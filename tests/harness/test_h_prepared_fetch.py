@@ -8,10 +8,9 @@ import logging
 import os
 import re
 import struct
-import sys
 import tarfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,9 +18,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from program import Harness, program
 
 from datasets import cifar10, mnist
-from harness import __main__, caching, components, dataset_files, download, manifest, origin
+from harness import caching, components, dataset_files, download, manifest, origin
 from harness import prepared as cache
 from harness.dataset_files import DataFile, Published
 from harness.engines import forkserver
@@ -73,25 +73,11 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
-Harness = Callable[..., SimpleNamespace]
-
-
 @pytest.fixture
 def harness(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Harness:
     """Call the program in an empty folder with a cache of its own and no data."""
-
-    def call(*arguments: str) -> SimpleNamespace:
-        monkeypatch.setattr(sys, "argv", ["harness", *arguments])
-        capsys.readouterr()
-        try:
-            __main__.main()
-            code: Any = 0
-        except SystemExit as ended:
-            code = ended.code
-        out, err = capsys.readouterr()
-        return SimpleNamespace(code=code or 0, out=out, err=err)
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -99,7 +85,7 @@ def harness(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(download, "PAUSE", 0.0)
     monkeypatch.setattr(forkserver, "warm_up", lambda: None)
-    return call
+    return program(monkeypatch, capsys)
 
 
 def idx(count: int, seed: int) -> bytes:
