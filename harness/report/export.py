@@ -4,59 +4,15 @@ import csv
 import io
 import math
 
+from harness.report.latex import latex_escape
 from harness.report.table import MISSING, Column, Entry, Row, Table
-
-_LATEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "β": r"$\beta$",
-    "σ": r"$\sigma$",
-    "Δ": r"$\Delta$",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "−": r"$-$",
-    "↑": r"$\uparrow$",
-    "↓": r"$\downarrow$",
-    "≥": r"$\geq$",
-    "≤": r"$\leq$",
-    "†": r"$\dagger$",
-    "‡": r"$\ddagger$",
-    "§": r"\S{}",
-    "¶": r"\P{}",
-    "½": r"$\frac12$",
-    "²": r"$^2$",
-    "·": r"$\cdot$",
-    "—": "---",
-    "–": "--",
-    "…": r"\ldots{}",
-    "→": r"$\to$",
-    "\N{NARROW NO-BREAK SPACE}": r"\,",
-    "\N{NO-BREAK SPACE}": "~",
-    "\n": " ",
-}
-
-
-def latex_escape(text: str) -> str:
-    """Return `text` safe in LaTeX text mode; signs become mathematics, quotes stay."""
-    return "".join(_LATEX.get(character, character) for character in text)
 
 
 def to_latex(table: Table) -> str:
     """Return a `table` environment that needs only the booktabs package."""
     columns = "l" + "".join("l" if column.text else "r" for column in table.columns)
     width = len(table.columns)
-    caption = " ".join([table.title + ".", table.caption, *table.notes])
+    caption = " ".join([table.title + ".", table.caption])
     head = " & ".join([table.first, *(latex_escape(column.head) for column in table.columns)])
     body = [_latex_row(row, width) for row in table.rows]
     return "\n".join(
@@ -73,10 +29,24 @@ def to_latex(table: Table) -> str:
             *body,
             r"\bottomrule",
             r"\end{tabular}",
+            *_latex_notes(table),
             r"\end{table}",
             "",
         ]
     )
+
+
+def _latex_notes(table: Table) -> list[str]:
+    """Below the table: LaTeX first sets a caption as one line, which has to stay below 5.7 m."""
+    if not table.notes:
+        return []
+    notes = [rf"{latex_escape(note)}\par" for note in table.notes]
+    return [
+        r"\par\smallskip",
+        r"\begin{minipage}{\linewidth}\scriptsize",
+        *notes,
+        r"\end{minipage}",
+    ]
 
 
 def _latex_row(row: Row, width: int) -> str:

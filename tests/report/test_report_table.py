@@ -7,7 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from harness.report.collect import Group
-from harness.report.export import latex_escape, to_csv, to_latex, to_markdown
+from harness.report.export import to_csv, to_latex, to_markdown
+from harness.report.latex import latex_escape
 from harness.report.main_table import further_table, main_table
 from harness.report.measures import measures
 from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
