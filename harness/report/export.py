@@ -3,37 +3,59 @@
 import csv
 import io
 import math
+from itertools import groupby
 
 from harness.report.latex import latex_escape
 from harness.report.table import MISSING, Column, Entry, Row, Table
 
+# Of a table with more columns than that the type is smaller.
+MANY = 10
+
 
 def to_latex(table: Table) -> str:
-    """Return a `table` environment that needs only the booktabs package."""
+    """Return a `table` that needs only the booktabs package; a wide one spans both columns."""
     columns = "l" + "".join("l" if column.text else "r" for column in table.columns)
     width = len(table.columns)
     caption = " ".join([table.title + ".", table.caption])
-    head = " & ".join([table.first, *(latex_escape(column.head) for column in table.columns)])
+    environment, size = "table", r"\scriptsize\setlength{\tabcolsep}{3pt}"
+    if width > MANY:
+        environment, size = "table*", r"\tiny\setlength{\tabcolsep}{1.5pt}"
     body = [_latex_row(row, width) for row in table.rows]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
-            r"\begin{table}[t]",
-            r"\centering\scriptsize\setlength{\tabcolsep}{3pt}",
+            rf"\begin{{{environment}}}[t]",
+            rf"\centering{size}",
             rf"\caption{{{latex_escape(caption)}}}",
             rf"\label{{tab:{''.join(c if c.isalnum() else '-' for c in table.name)}}}",
             rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
             r"\toprule",
-            rf"{head} \\",
+            *_latex_head(table),
             r"\midrule",
             *body,
             r"\bottomrule",
             r"\end{tabular}",
             *_latex_notes(table),
-            r"\end{table}",
+            rf"\end{{{environment}}}",
             "",
         ]
     )
+
+
+def _latex_head(table: Table) -> list[str]:
+    """Return one line of heads, or two where columns stand under a common one."""
+    plain = [column.under or column.head for column in table.columns]
+    lower = rf"{' & '.join(map(latex_escape, [table.first, *plain]))} \\"
+    if not any(column.over for column in table.columns):
+        return [lower]
+    upper, rules, place = [""], [], 2
+    for over, members in groupby(table.columns, lambda column: column.over):
+        count = len(list(members))
+        upper.append(rf"\multicolumn{{{count}}}{{c}}{{{latex_escape(over)}}}")
+        if over:
+            rules.append(rf"\cmidrule(lr){{{place}-{place + count - 1}}}")
+        place += count
+    return [rf"{' & '.join(upper)} \\", "".join(rules), lower]
 
 
 def _latex_notes(table: Table) -> list[str]:

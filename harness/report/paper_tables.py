@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import groupby
 
 from harness.metrics import METRICS
@@ -11,7 +12,7 @@ from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
 from harness.report.estimates import Ranking, estimate, half_width, rank
 from harness.report.notes import label
 from harness.report.published import Published
-from harness.report.table import Column, Entry, Row, Table, number, plural
+from harness.report.table import Column, Entry, Row, Table, number, plural, significant
 
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
 # Printed on a scale that the document does not state: a difference would mean nothing.
@@ -70,9 +71,10 @@ def _columns(metric: str) -> list[Column]:
     known = METRICS[metric]
     ours = Column(metric, known.label, known.unit, known.direction)
     theirs = Column(f"{metric}_published", known.label, known.unit, detail="published")
-    if metric.startswith(OTHER_SCALE):
-        return [ours, theirs]
-    return [ours, theirs, Column(f"{metric}_difference", "Δ", known.unit)]
+    found = [replace(ours, under="ours"), replace(theirs, under="printed")]
+    if not metric.startswith(OTHER_SCALE):
+        found.append(Column(f"{metric}_difference", "Δ", known.unit, under="Δ"))
+    return [replace(column, over=ours.head) for column in found]
 
 
 def _block(
@@ -121,7 +123,7 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
     return Entry(
         number(found.mean, decimals),
         found.mean,
-        number(images, decimals) if math.isfinite(images) else "",
+        significant(images) if math.isfinite(images) else "",  # as the documents print it
         images,
         bold=cell in ranking.winners,
         shaded=home(cell, metric),

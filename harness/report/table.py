@@ -11,7 +11,10 @@ MISSING = "—"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: `key` names it in CSV, `detail` tells apart columns of one metric."""
+    """A column: `key` names it in CSV, `detail` tells apart columns of one metric.
+
+    In LaTeX, neighbours with the same `over` stand under that head, each as `under`.
+    """
 
     key: str
     label: str
@@ -19,6 +22,8 @@ class Column:
     direction: Direction = "none"
     detail: str = ""
     text: bool = False
+    over: str = ""
+    under: str = ""
 
     @property
     def arrow(self) -> str:
