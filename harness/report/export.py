@@ -74,7 +74,8 @@ def _latex_notes(table: Table) -> list[str]:
 def _latex_row(row: Row, width: int) -> str:
     name = latex_escape(_row_name(row))
     if row.statement:
-        return rf"{name} & \multicolumn{{{width}}}{{l}}{{{latex_escape(row.statement)}}} \\"
+        said = rf"\multicolumn{{{width}}}{{l}}{{{latex_escape(row.statement)}}}"
+        return rf"\addlinespace {name} & {said} \\"
     return " & ".join([name, *map(_latex_entry, row.entries)]) + r" \\"
 
 

@@ -155,9 +155,10 @@ def _difference(mine: Entry, theirs: Published | None, metric: str) -> Entry:
 def _caption(measured: list[Cell]) -> str:
     images = sorted({int(n) for cell in measured for n in cell.finals["images"].dropna()})
     seeds = sorted({len(cell.finals) for cell in measured})
+    trained = f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
     counts = " to ".join(f"{n:,}" for n in dict.fromkeys((images[0], images[-1]))) if images else ""
     return (
-        f"Measured on {counts or 'the'} test images, {' or '.join(map(str, seeds))} seeds; "
+        f"Measured on {counts or 'the'} test images, {trained}; "
         "± is the standard deviation over images, as the document prints it. Bold: best of its "
         "block and those tied with it. Δ: measured minus published."
     )
