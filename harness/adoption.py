@@ -9,6 +9,7 @@ import pandas as pd
 
 from harness import plan
 from harness.errors import StoreError
+from harness.grid import Cell
 from harness.row_files import Key
 from harness.schema import RETRIED
 from harness.store import Store, newest
@@ -50,7 +51,7 @@ def _adopt_from(item: plan.Checked, store: Store, other: Store) -> None:
         return
     if state not in ("done", "partial"):
         return
-    mine, theirs = (_results(each, cell) for each in (store, other))
+    mine, theirs = (_results(each, item.cell) for each in (store, other))
     missing = theirs.keys() - mine.keys()
     if not missing:
         return
@@ -64,12 +65,14 @@ def _adopt_from(item: plan.Checked, store: Store, other: Store) -> None:
     store.adopt(cell, other, missing, journal=trials[1] > trials[0])
 
 
-def _results(store: Store, cell: str) -> dict[Key, dict[str, Any]]:
-    """Return the rows that are results, by stage and number."""
-    rows = newest(store.rows(cell))
+def _results(store: Store, cell: Cell) -> dict[Key, dict[str, Any]]:
+    """Return the rows that are results, by stage and number; of curves the cell's own alone."""
+    rows = newest(store.rows(cell.id))
+    results = rows[~rows["status"].isin(RETRIED) & (rows["stage"] != "curve")]
     return {
-        (row["stage"], int(row["trial"] if row["stage"] == "tune" else row["seed"])): row
-        for row in rows[~rows["status"].isin(RETRIED)].to_dict("records")
+        (row["stage"], int(row["seed"] if row["stage"] == "final" else row["trial"])): row
+        for part in (results, plan.curve(cell, rows))
+        for row in part.to_dict("records")
     }
 
 

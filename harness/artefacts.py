@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ from harness.grid import Cell
 from harness.store import Store
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from harness.measured import Measured
 
 
@@ -72,22 +75,29 @@ def load_model(path: str | Path, device: str = "cpu") -> Any:
     return model.to(device, memory_format=torch.channels_last).eval()
 
 
-def save_loss_state(path: Path, loss: Any, untrained: Any, facts: dict[str, Any]) -> None:
+def loss_state(loss: Any) -> dict[str, "Tensor"]:
+    """Return a copy, on the CPU, of a loss's state: its parameters and persistent buffers."""
+    return {name: value.detach().cpu().clone() for name, value in loss.state_dict().items()}
+
+
+def save_loss_state(
+    path: Path, loss: Any, untrained: Mapping[str, "Tensor"], facts: dict[str, Any]
+) -> None:
     """Write what training changed in a loss, beside its model; nothing where nothing changed.
 
     Args:
         path: of the model; the loss's state goes to `loss_path(path)`.
         loss: as trained.
-        untrained: the same loss as it was built.
+        untrained: its `loss_state` as it was built.
         facts: those given to `save_model`.
     """
     from safetensors.torch import save
 
-    target, before = loss_path(path), untrained.state_dict()
+    target = loss_path(path)
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in loss.state_dict().items()
-        if not value.cpu().equal(before[name].cpu())
+        if not value.cpu().equal(untrained[name])
     }
     if state:
         content = save(state, {"harness": json.dumps(facts)})

@@ -1,4 +1,4 @@
-"""One training run with its evaluation: a tuning trial or a final model."""
+"""One training run with its evaluation: a trial, a final model or a point of a curve."""
 
 import time
 from collections.abc import Callable
@@ -97,15 +97,18 @@ class Attempt:
         tuning = stage == "tune"
         self.split = self.protocol.select_on if tuning else "test"
         self.epochs = self.protocol.trial_epochs if tuning else self.protocol.epochs
-        # All trials share one seed, an axis of its own beside those of the final models.
-        self.axes = context.axes("tune" if tuning else number)
+        # All trials share one seed, an axis of its own beside those of the final models; the
+        # points of a curve share that of the first final model.
+        self.axes = context.axes("tune" if tuning else number if stage == "final" else 0)
         name = f"{context.cell.id}.{stage}{number:03d}.pt"
         self.checkpoint = Checkpoint(
             context.store.root / "_checkpoints" / name,
             f"{context.fingerprint} {stage} {number} {beta!r} {self.epochs}",
         )
         self.loss: Any = None  # built by `run`
-        self.snapshots = None if tuning else Snapshots(context.splits.train, self.epochs)
+        self.untrained: dict[str, torch.Tensor] = {}  # its state then, where the model is kept
+        final = stage == "final"
+        self.snapshots = Snapshots(context.splits.train, self.epochs) if final else None
 
     @cached_property
     def model(self) -> Any:
@@ -120,6 +123,8 @@ class Attempt:
         """
         context = self.context
         self.loss, loss_generator = context.build_loss(self.axes[-1])
+        if self._keeps_model:
+            self.untrained = artefacts.loss_state(self.loss)
         sizes = {"parameters": _count(self.model), "parameters_loss": _count(self.loss)}
         nature = _nature(self.loss)  # as in training: some losses couple a batch only there
         devices.reset_peak_memory(context.device)
@@ -139,6 +144,11 @@ class Attempt:
         if trained.status != "ok":
             return row | {"status": trained.status, **self._why(trained)}
         return row | self._evaluate()
+
+    @property
+    def _keeps_model(self) -> bool:
+        keep = self.context.keep_models
+        return self.stage == "final" and (keep == "all" or (keep, self.number) == ("first-seed", 0))
 
     def _evaluate(self) -> dict[str, Any]:
         started = time.perf_counter()
@@ -160,7 +170,7 @@ class Attempt:
         return evaluate.evaluate(
             self.model,
             getattr(context.splits, self.split),
-            context.reference(self.split, final=self.stage == "final"),
+            context.reference(self.split, final=self.stage != "tune"),
             protocol,
             axes=self.axes,
             device=context.device,
@@ -173,12 +183,11 @@ class Attempt:
         artefacts.save_measured(context.store, context.cell.id, seed, measured)
         if self.snapshots:
             artefacts.save_snapshots(context.store, context.cell.id, seed, self.snapshots.arrays())
-        if context.keep_models == "none" or (context.keep_models == "first-seed" and seed > 0):
+        if not self._keeps_model:
             return
         path = context.store.artefact("models", context.cell.id, seed, "safetensors")
         facts = {"beta": self.beta, "seed": seed, "fingerprint": context.fingerprint}
-        untrained, _ = context.build_loss(self.axes[-1])
-        artefacts.save_loss_state(path, self.loss, untrained, facts)
+        artefacts.save_loss_state(path, self.loss, self.untrained, facts)
         artefacts.save_model(path, self.model, context.cell, facts)
 
     def _after_epoch(self, trained: Trained) -> bool:

@@ -1,4 +1,4 @@
-"""Runs one cell: tune β, train the final models, store every row. Knows no engine."""
+"""Runs one cell: tune β, train final models and a curve, store every row. Knows no engine."""
 
 import logging
 import traceback
@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 import torch
 
-from harness import columns, prepared, provenance, tune
+from harness import columns, plan, prepared, provenance, tune
 from harness import device as devices
 from harness.attempt import Attempt, Context, Tell
 from harness.errors import Interrupted, StoreError
@@ -86,27 +86,45 @@ class CellRun:
         )
 
     def run(self) -> None:
-        """Tune, then train the final models that are missing."""
+        """Tune, then train the final models and the points of the curve that are missing."""
         if self.protocol.beta is not None:
             self._finals(self.protocol.beta, None)
+            if self.protocol.curve_points:
+                self._curve(self._bounds("curve"), self.protocol.curve_points)
             return
-        # A loss that cannot be built leaves a row under the first trial.
-        bounds = self._guarded("tune", 0, lambda: {"bounds": self._bounds()})["bounds"]
+        bounds = self._bounds("tune")
         tuned = self._tune(bounds)
         if tuned is None:
             self._store_untuned()
         else:
             self._finals(tuned["beta"], tune.edge_flag(tuned["beta"], bounds))
+        if self.protocol.curve_points:
+            self._curve(bounds, self.protocol.curve_points)
 
-    def _bounds(self) -> tuple[float, float]:
-        low, high = self.protocol.beta_range or self.context.build_loss("tune")[0].beta_range
-        return float(low), float(high)
+    def _bounds(self, stage: str) -> tuple[float, float]:
+        """Return the range of β; a loss that cannot be built leaves a row under number 0."""
+
+        def find() -> dict[str, Any]:
+            low, high = self.protocol.beta_range or self.context.build_loss("tune")[0].beta_range
+            return {"bounds": (float(low), float(high))}
+
+        bounds: tuple[float, float] = self._guarded(stage, 0, find)["bounds"]
+        return bounds
 
     def _finals(self, beta: float, flag: str | None) -> None:
         done = self._stored("final", "seed")
         for seed in range(self.protocol.seeds):
             if seed not in done:
                 self._attempt("final", seed, beta, {"seed": seed, "beta_flag": flag})
+
+    def _curve(self, bounds: tuple[float, float], points: int) -> None:
+        """Train the full budget at βs over the whole range, with the random numbers of seed 0."""
+        done = set(plan.curve(self.cell, self._current())["trial"])
+        # The rows say which curve they are of; see `plan.curve`.
+        known = {"seed": 0, "protocol": self.protocol.model_dump_json(exclude={"seeds"})}
+        for point, beta in enumerate(tune.log_spaced(bounds, points)):
+            if point not in done:
+                self._attempt("curve", point, beta, {"trial": point, **known})
 
     def _tune(self, bounds: tuple[float, float]) -> dict[str, Any] | None:
         stored = self._stored("tune", "trial")
@@ -130,14 +148,18 @@ class CellRun:
 
     def _stored(self, stage: str, key: str) -> dict[int, dict[str, Any]]:
         """Return results of this cell that the present source and data made, by trial or seed."""
-        rows = newest(self.store.rows(self.cell.id))
+        rows = self._current()
         return {
             int(row[key]): row
             for row in rows[rows["stage"] == stage].to_dict("records")
-            if (row["source_digest"], row["data_hash"]) == self.state
-            and row["status"] not in RETRIED
-            and not pd.isna(row[key])
+            if row["status"] not in RETRIED and not pd.isna(row[key])
         }
+
+    def _current(self) -> pd.DataFrame:
+        """Return the rows of this cell that the present source and data made."""
+        rows = newest(self.store.rows(self.cell.id))
+        source, data = self.state
+        return rows[(rows["source_digest"] == source) & (rows["data_hash"] == data)]
 
     def _store_untuned(self) -> None:
         """Store why there are no final models: no trial gave a finite objective."""
@@ -188,7 +210,7 @@ class CellRun:
             raise
         except Exception as error:
             log.error("%s %d failed:\n%s", stage, number, traceback.format_exc())
-            axis = "trial" if stage == "tune" else "seed"
+            axis = "seed" if stage == "final" else "trial"
             found = columns.failure(error)
             self._write((row or {"stage": stage, axis: number}) | found)
             raise CellFailed(found["cause"]) from error

@@ -10,6 +10,7 @@ from harness import components, provenance, scores, weights
 from harness import device as devices
 from harness.errors import HarnessError
 from harness.grid import Cell
+from harness.protocol import COUNTS
 
 # Errors of components that miss a file: the cell is `unavailable`, not `failed`.
 _MISSING = ("MissingWeights", "MissingFeatureWeights")
@@ -27,7 +28,7 @@ def describe(cell: Cell) -> dict[str, Any]:
         "dataset_options": json.dumps(cell.dataset.options),
         "model_options": json.dumps(cell.model.options),
         "loss_options": json.dumps([term.record() for term in cell.loss]),
-        "protocol": cell.protocol.model_dump_json(exclude={"seeds"}),
+        "protocol": cell.protocol.model_dump_json(exclude=COUNTS),
         "objective": cell.protocol.objective,
         "latent": cell.protocol.latent,
         "precision": cell.protocol.precision,

@@ -49,6 +49,6 @@ def _named_before(store: Store, cells: list[dict[str, Any]]) -> list[dict[str, A
 
 
 def _setting(entry: dict[str, Any]) -> list[Any]:
-    free = ("seeds", "beta_range")
+    free = ("seeds", "curve_points", "beta_range")
     protocol = {key: value for key, value in entry["protocol"].items() if key not in free}
     return [entry["dataset"], entry["model"], protocol]

@@ -69,9 +69,10 @@ def memory_mib(item: Checked) -> float:
 def _cell_seconds(item: Checked, speed: float) -> float:
     protocol = item.cell.protocol
     train, validation, test = item.images
-    epochs = item.trials * protocol.trial_epochs + protocol.seeds * protocol.epochs
+    full = protocol.seeds + item.points
+    epochs = item.trials * protocol.trial_epochs + full * protocol.epochs
     # Scoring decodes each image twice and as many samples: about one training pass.
-    scored = item.trials * validation + protocol.seeds * (validation + test)
+    scored = item.trials * validation + full * (validation + test)
     return START_SECONDS + (epochs * train + scored) / speed
 
 

@@ -37,7 +37,7 @@ class Cell(BaseModel):
     def id(self) -> str:
         """Readable slug and eight hex digits of the hash of everything that decides the numbers.
 
-        The number of seeds is left out: adding seeds to a cell never retunes it.
+        The numbers of seeds and of curve points are left out: adding some never retunes a cell.
         """
         names = "-".join(slug(part) for part in (self.dataset.spec, self.model.spec))
         content = {

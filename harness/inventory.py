@@ -56,6 +56,7 @@ def _cell_status(entry: dict[str, Any], rows: pd.DataFrame, store: Store) -> dic
         "why": progress.stale or progress.failed or "",
         "trials": {"done": progress.trials, "of": progress.all_trials},
         "seeds": {"done": progress.seeds, "of": progress.all_seeds},
+        "points": {"done": progress.points, "of": progress.all_points},
         "beta": None if finals.empty else float(finals["beta"].iloc[0]),
         "objective": objective,
         "value": None if finals.empty else float(finals[objective].mean()),
@@ -117,6 +118,7 @@ def cell_record(store: Store, entry: dict[str, Any]) -> dict[str, Any]:
         "provenance": {key: last[key] for key in _PROVENANCE if key in last},
         "tune": _stage(own, "tune", "trial", str(cell.protocol.objective)),
         "final": _stage(own, "final", "seed", str(cell.protocol.objective)),
+        "curve": _stage(own, "curve", "trial", str(cell.protocol.objective)),
         "files": [str(path) for path in sorted(store.root.glob(f"_*/{cell.id}.*"))],
         "log": last_log(store, cell.id),
     }

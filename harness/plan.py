@@ -1,5 +1,6 @@
 """What a run would do: every cell checked against data, model and loss before any starts."""
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from harness.store import newest
 # SSIM's window needs this many pixels a side.
 SMALLEST_SIDE = 11
 RERUN = ("missing", "failed", "stale", "all")
+# Keys of the protocol that decide the βs of a curve; where no range is given it is the loss's own.
+_CURVE = ("curve_points", "beta_range")
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,11 @@ class Checked:
         """Tuning trials of the cell."""
         return self.cell.protocol.trials if self.cell.protocol.tuned else 0
 
+    @property
+    def points(self) -> int:
+        """Points of the cell's rate-quality curve."""
+        return self.cell.protocol.curve_points or 0
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -60,17 +68,21 @@ class Progress:
     all_seeds: int
     failed: str | None  # the newest failure that stands
     stale: str | None  # what changed since the rows were made
+    points: int = 0  # of the rate-quality curve
+    all_points: int = 0
 
     @property
     def state(self) -> str:
         """done | stale | failed | partial | missing"""
         if self.stale:
             return "stale"
-        if self.trials >= self.all_trials and self.seeds >= self.all_seeds:
+        counts = (self.trials, self.seeds, self.points)
+        planned = (self.all_trials, self.all_seeds, self.all_points)
+        if all(count >= of for count, of in zip(counts, planned, strict=True)):
             return "done"
         if self.failed:
             return "failed"
-        return "partial" if self.trials or self.seeds else "missing"
+        return "partial" if any(counts) else "missing"
 
 
 def check(cells: list[Cell], found: dict[str, prepared.Outline]) -> list[Checked]:
@@ -164,14 +176,31 @@ def progress(
     every = rows[rows["cell"] == cell.id].sort_values("created", kind="stable")
     own = newest(every)
     trials = cell.protocol.trials if cell.protocol.tuned else 0
+    all_points = cell.protocol.curve_points or 0
     if own.empty:
-        return Progress(0, 0, trials, cell.protocol.seeds, None, None)
+        return Progress(0, 0, trials, cell.protocol.seeds, None, None, 0, all_points)
     results = own[~own["status"].isin(RETRIED)]
     tuned = int(((results["stage"] == "tune") & (results["trial"] < trials)).sum())
     seeds = int(((results["stage"] == "final") & (results["seed"] < cell.protocol.seeds)).sum())
     failed = _failure(own, every.iloc[-1])
     stale = _stale(own, source_digest, data_hash)
-    return Progress(tuned, seeds, trials, cell.protocol.seeds, failed, stale)
+    points = len(curve(cell, own))
+    return Progress(tuned, seeds, trials, cell.protocol.seeds, failed, stale, points, all_points)
+
+
+def curve(cell: Cell, own: pd.DataFrame) -> pd.DataFrame:
+    """Return those of a cell's newest rows that are results of its rate-quality curve.
+
+    Points of a curve with another number or range of βs are none of it, nor are those that another
+    source scored: their models are not kept, so that only training gives their numbers anew.
+    """
+    rows = own[(own["stage"] == "curve") & ~own["status"].isin(RETRIED)]
+    if rows.empty:
+        return rows
+    asked = cell.protocol.model_dump(mode="json", include=set(_CURVE))
+    written = [json.loads(text) if isinstance(text, str) else {} for text in rows["protocol"]]
+    same = [all(keys.get(name) == asked[name] for name in _CURVE) for keys in written]
+    return rows[pd.Series(same, rows.index) & ~_scored_by_another(rows)]
 
 
 def _failure(own: pd.DataFrame, last: pd.Series) -> str | None:
@@ -183,7 +212,7 @@ def _failure(own: pd.DataFrame, last: pd.Series) -> str | None:
 
 
 def _sentence(row: pd.Series) -> str:
-    number = row["trial"] if row["stage"] == "tune" else row["seed"]
+    number = row["seed"] if row["stage"] == "final" else row["trial"]
     which = "" if number is None or math.isnan(number) else f" {int(number)}"
     return f"{row['status']} in {row['stage']}{which}: {row['cause']}"
 
@@ -202,13 +231,20 @@ def _stale(own: pd.DataFrame, source_digest: str | None, data_hash: str | None) 
 
 def _scored_otherwise(own: pd.DataFrame) -> str | None:
     """Tell whether another source scored any final model, or the trials where there is none."""
+    own = own[own["stage"] != "curve"]  # see `curve`
     final = (own["stage"] == "final") & (own["status"] == "ok")
-    scored = own[final] if final.any() else own.tail(1)
-    digests = scored["evaluate_digest"] if "evaluate_digest" in scored else scored["stage"].iloc[:0]
-    if not (digests.notna() & (digests != provenance.evaluate_digest())).any():
+    if not _scored_by_another(own[final] if final.any() else own.tail(1)).any():
         return None
     changed = "the source that scores it changed since"
     return f"{changed}: harness evaluate scores it again" if final.any() else changed
+
+
+def _scored_by_another(rows: pd.DataFrame) -> pd.Series:
+    """Tell which rows name another source that scored them than the present one."""
+    if "evaluate_digest" not in rows:
+        return pd.Series(False, rows.index)
+    digests = rows["evaluate_digest"]
+    return digests.notna() & (digests != provenance.evaluate_digest())
 
 
 def wanted(state: str, rerun: str) -> bool:

@@ -9,23 +9,28 @@ from harness.metrics import METRICS, PREFIX, space_of
 
 # Strict: `true` is no number, and 10.0 epochs would be another identity than 10.
 Whole = Annotated[int, Field(ge=1, strict=True)]
+Several = Annotated[int, Field(ge=2, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+
+# How many models a cell has, of any one of which they decide no number.
+COUNTS = {"seeds", "curve_points"}
 
 
 class Protocol(BaseModel):
-    """The protocol of a cell; all but `seeds` is part of the cell's identity."""
+    """The protocol of a cell; all but `seeds` and `curve_points` is part of its identity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     epochs: Whole = 20  # full budget of a final model
     tuning_epochs: Whole | None = None  # of a tuning trial; half the full budget
-    batch: Annotated[int, Field(ge=2, strict=True)] = 64  # batch normalisation needs two images
+    batch: Several = 64  # batch normalisation needs two images
     lr: Positive = 1e-3
     optimizer: str = "adam"  # adam | adamw | rmsprop | sgd, with options: adam[beta1=0.5]
     schedule: str = "constant"  # constant | step[every=20] | triangular | cosine-tail
     latent: Whole = 64
     trials: Whole = 8  # values of beta tried per cell
     seeds: Whole = 3  # final models per cell
+    curve_points: Several | None = None  # full-budget models at βs over the whole range
     features: Literal["random", "squeezenet", "squeezenet-caffe", "inception"] = "random"
     objective: str | None = None  # a metric column; the generations' Fréchet distance
     direction: Literal["minimize", "maximize"] | None = None  # the metric's own
@@ -89,9 +94,12 @@ class Protocol(BaseModel):
             )
 
     def identity(self) -> dict[str, Any]:
-        """Return the keys that decide the numbers: not the seeds, nor tuning of a fixed β."""
+        """Return the keys that decide the numbers of trials and final models.
+
+        The numbers of seeds and of the curve's points do not, nor does the tuning of a fixed β.
+        """
         tuning = {"tuning_epochs", "trials", "beta_range", "sampler", "pruner", "select_on"}
-        return self.model_dump(mode="json", exclude={"seeds"} | (set() if self.tuned else tuning))
+        return self.model_dump(mode="json", exclude=COUNTS | (set() if self.tuned else tuning))
 
     @property
     def first_trials(self) -> int:

@@ -51,10 +51,13 @@ def rescore(
 ) -> Rescored:
     """Evaluate every stored model of the grid on its test split and store new rows.
 
+    Points of a rate-quality curve are left as they are, for their models are not kept: the next run
+    trains those again that another source scored.
+
     The new row keeps the old one's training columns and source digest, and the metrics that are
     not computed now, such as those of another feature space, where this very source of the metrics
-    computed them too; what another version did is left out, and a warning names it. A cell whose data changed since or
-    cannot be read is skipped; the others are scored.
+    computed them too; what another version did is left out, and a warning names it. A cell whose
+    data changed since or cannot be read is skipped; the others are scored.
 
     Raises:
         HarnessError: no stored model matches, unknown features, or their weights are missing.
@@ -155,7 +158,7 @@ def _score(
         kept=reference.place(cell, splits.data_hash, "test"),
     )
     sigma = evaluate.fit_sigma(model, splits.validation, protocol, axes, device)
-    loss = _loss(store, row, cell, splits, axes)
+    loss = _loss(store, row, cell, splits, axes, files)
     measured = evaluate.evaluate(
         model,
         splits.test,
@@ -177,7 +180,12 @@ def _score(
 
 
 def _loss(
-    store: Store, row: dict[str, Any], cell: Cell, splits: prepared.Splits, axes: tuple[Any, ...]
+    store: Store,
+    row: dict[str, Any],
+    cell: Cell,
+    splits: prepared.Splits,
+    axes: tuple[Any, ...],
+    files: dict[str, Path],
 ) -> Any:
     """Return the loss as it was trained with this model; None where that cannot be had."""
     try:
@@ -186,7 +194,7 @@ def _loss(
             splits.image_shape,
             cell.protocol.latent,
             generator=seeds.generator("loss", *axes),
-            weights=weights.available(),
+            weights=files,
         )
         return loss if artefacts.load_loss_state(_model_path(store, row), loss) else None
     except (HarnessError, ValueError) as error:  # its weights, its plugin or its state are gone

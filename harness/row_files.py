@@ -1,7 +1,8 @@
 """A result row as a Parquet file, named by its place and its digest: damage shows when it is read.
 
-`<cell>.tune003.<digest>.parquet` is trial 3, `<cell>.final000.<digest>.parquet` seed 0; the digest
-is the first 16 digits of the file's own sha256.
+`<cell>.tune003.<digest>.parquet` is trial 3, `<cell>.final000.<digest>.parquet` seed 0 and
+`<cell>.curve000.<digest>.parquet` the first point of a curve; the digest is the first 16 digits of
+the file's own sha256.
 """
 
 import hashlib
@@ -16,7 +17,7 @@ import pyarrow.parquet as pq
 from harness.errors import StoreError
 from harness.schema import SCHEMA_VERSION, arrow_schema, table
 
-# Stage and number of a row: ("tune", trial) or ("final", seed).
+# Stage and number of a row: ("tune", trial), ("final", seed) or ("curve", point).
 Key = tuple[str, int]
 _DIGITS = 16
 
@@ -26,7 +27,7 @@ class Damaged(Exception):
 
 
 def place(row: dict[str, Any]) -> str:
-    """Return the part of the file name that says which trial or seed of which cell it is."""
+    """Return the part of the file name that says which model of which cell it is of."""
     number = row["trial"] if row.get("trial") is not None else row.get("seed")
     serial = "x" if number is None else f"{number:03d}"
     return f"{row['cell']}.{row['stage']}{serial}"
@@ -34,7 +35,7 @@ def place(row: dict[str, Any]) -> str:
 
 def key(path: Path, cell: str) -> Key | None:
     """Return the stage and number that a row file's name tells."""
-    found = re.match(r"\.(tune|final)(\d+)\.", path.name[len(cell) :])
+    found = re.match(r"\.(tune|final|curve)(\d+)\.", path.name[len(cell) :])
     return (found[1], int(found[2])) if found else None
 
 

@@ -27,10 +27,10 @@ _IDENTITY: dict[str, pa.DataType] = {
     "dataset_options": _TEXT,  # JSON, defaults filled in
     "model_options": _TEXT,
     "loss_options": _TEXT,  # JSON: a list of {weight, name, options}, one per term
-    "protocol": _TEXT,  # JSON
-    "stage": _TEXT,  # tune: one row per trial; final: one row per seed
-    "trial": _WHOLE,  # null in final rows
-    "seed": _WHOLE,  # null in tune rows
+    "protocol": _TEXT,  # JSON; with curve_points in curve rows alone
+    "stage": _TEXT,  # tune: one row per trial; final: one per seed; curve: one per point
+    "trial": _WHOLE,  # of a curve the point, from 0 at the smallest beta; null in final rows
+    "seed": _WHOLE,  # of a curve 0; null in tune rows
     "split": _TEXT,  # the split the metrics were computed on
     "beta": _REAL,
     "beta_source": _REAL,  # beta / native_scale: the weight in the source's own convention

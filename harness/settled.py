@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settled:
-    """Cells of which every trial and seed is stored, by the present source and data."""
+    """Cells of which every model's row is stored, made by the present source and data."""
 
     store: Store
     known: list[plan.Known]

@@ -124,7 +124,7 @@ class LocalEngine:
         """Store the row that the dead process could not."""
         cell, last = worker.assignment.cell, worker.last
         stage = last.get("stage", "tune" if cell.protocol.tuned else "final")
-        axis = "trial" if stage == "tune" else "seed"
+        axis = "seed" if stage == "final" else "trial"
         status, cause = _cause(worker, code, self.timeout)
         source_digest, data_hash = self.digests[cell.id]
         row = {

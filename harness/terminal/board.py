@@ -19,10 +19,12 @@ class CellView:
     name: str
     trials: int
     seeds: int
-    epochs_total: float  # over all trials and seeds
+    epochs_total: float  # over all models
+    points: int = 0  # of the curve
     began: float | None = None
     trials_done: int = 0
     seeds_done: int = 0
+    points_done: int = 0
     epochs_done: float = 0.0
     stage: str = ""
     number: int = 0
@@ -35,6 +37,11 @@ class CellView:
     seconds: float = 0.0
     ended: bool = False
 
+    @property
+    def planned(self) -> dict[str, int]:
+        """How many models the cell has, by stage."""
+        return {"tune": self.trials, "final": self.seeds, "curve": self.points}
+
     def note(self, result: dict[str, Any]) -> None:
         """Keep a seed's scores, and the best of the trials."""
         objective = result["objective"]
@@ -43,6 +50,7 @@ class CellView:
             return
         if result["stage"] == "final":
             self.finals[int(result["seed"])] = result
+        if result["stage"] != "tune":
             return
         sign = -1 if result["direction"] == "maximize" else 1
         if self.best is None or sign * value < sign * self.best[objective]:
@@ -81,6 +89,8 @@ class Board:
             view.seeds_done += 1
             if event["status"] != "ok":
                 view.failure = f"{event['status']}: {event['cause']}"
+        elif event["stage"] == "curve":
+            view.points_done += 1
         else:
             view.trials_done += 1
         view.note(event)
@@ -117,13 +127,15 @@ def make_board(
 
 def _view(item: Checked, before: Progress, rows: pd.DataFrame, name: str, anew: bool) -> CellView:
     protocol = item.cell.protocol
-    view = CellView(name, item.trials, protocol.seeds, 0)
+    view = CellView(name, item.trials, protocol.seeds, 0, item.points)
     if before.state != "stale" and not anew:
         view.trials_done, view.seeds_done = before.trials, before.seeds
+        view.points_done = before.points
         told = {"objective": protocol.objective, "direction": protocol.direction}
         for row in newest(rows[rows["cell"] == item.cell.id]).to_dict("records"):
-            if row["stage"] == "tune" or row["seed"] < protocol.seeds:
+            if row["stage"] != "final" or row["seed"] < protocol.seeds:
                 view.note({**row, **told})
     trials, seeds = item.trials - view.trials_done, max(0, protocol.seeds - view.seeds_done)
-    view.epochs_total = trials * protocol.trial_epochs + seeds * protocol.epochs
+    full = seeds + item.points - view.points_done
+    view.epochs_total = trials * protocol.trial_epochs + full * protocol.epochs
     return view

@@ -98,8 +98,9 @@ class Bars:
 
 
 def _running(view: CellView) -> str:
-    count = view.trials if view.stage == "tune" else view.seeds
-    parts = [f"{view.stage or 'starting'} {view.number + 1}/{count}" if view.stage else "starting"]
+    parts = ["starting"]
+    if view.stage:
+        parts = [f"{view.stage} {view.number + 1}/{view.planned[view.stage]}"]
     if view.epochs and view.epoch:
         parts += [f"epoch {view.epoch}/{view.epochs}", wording.rate(view.speed)]
         parts += [f"{wording.duration(_left(view))} left"]
@@ -112,9 +113,9 @@ def _left(view: CellView) -> float:
 
 
 def _stored_line(view: CellView, event: dict[str, Any]) -> str:
-    number = event["trial"] if event["stage"] == "tune" else event["seed"]
-    count = view.trials if event["stage"] == "tune" else view.seeds
-    parts = [f"{event['stage']} {(number or 0) + 1}/{count}", wording.beta(event.get("beta"))]
+    stage = event["stage"]
+    number = event["seed"] if stage == "final" else event["trial"]
+    parts = [f"{stage} {(number or 0) + 1}/{view.planned[stage]}", wording.beta(event.get("beta"))]
     parts += [_scores(event) if event["status"] == "ok" else f"{event['status']}: {event['cause']}"]
     return "  ".join(part for part in parts if part)
 
@@ -134,6 +135,7 @@ def _result(view: CellView) -> str:
         parts += [f"→ final {view.seeds_done}/{view.seeds}"]
         parts += [] if view.best else [wording.beta(means["beta"])]
         parts += [_scores(means)]
+        parts += [f"curve {view.points_done}/{view.points}"] if view.points else []
     elif not view.ended or not parts:
         parts.append("nothing new")
     return "  ".join(part for part in parts if part)

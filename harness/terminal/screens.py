@@ -63,12 +63,17 @@ def headline(todo: "Todo", expected: "Estimate | None") -> str:
         wording.plural(len({cell.model.spec for cell in cells}), "model"),
     ]
     first = cells[0].protocol
-    trials = wording.plural(first.trials, "trial") if first.tuned else "fixed β"
+    models = [
+        wording.plural(first.trials, "trial") if first.tuned else "fixed β",
+        wording.plural(first.seeds, "seed"),
+    ]
+    if first.curve_points:
+        models.append(wording.plural(first.curve_points, "curve point"))
     parts = [
         todo.grid.name,
         wording.plural(len(cells), "cell"),
         " × ".join(counts),
-        f"{trials} + {wording.plural(first.seeds, 'seed')} each",
+        f"{' + '.join(models)} each",
         _where(todo),
     ]
     if expected is not None:
@@ -101,6 +106,7 @@ def already(progress: "dict[str, Progress]") -> list[str]:
 def dry_run(todo: "Todo", expected: "Estimate") -> list[dict[str, Any]]:
     """Return a record per cell: its state, whether it would run, and what it would take."""
     chosen = {item.cell.id for item in todo.chosen}
+    curves = any(item.points for item in todo.cells)
     records = []
     for item in todo.cells:
         bounds = item.beta_range
@@ -111,6 +117,7 @@ def dry_run(todo: "Todo", expected: "Estimate") -> list[dict[str, Any]]:
                 "runs": item.cell.id in chosen and not item.missing,
                 "trials": item.trials,
                 "seeds": item.cell.protocol.seeds,
+                **({"points": item.points} if curves else {}),
                 "β": f"{bounds[0]:.3g} … {bounds[1]:.3g}" if bounds else _fixed(item),
                 "images": item.images[0],
                 "parameters": item.parameters,
@@ -127,12 +134,14 @@ def _fixed(item: Any) -> str:
 
 
 def status(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the status of cells as a table shows it: counts as in `3/3`."""
-    counts = ("trials", "seeds")
-    return [
+    """Return the status of cells as a table shows it: counts as in `3/3`, of curves where any."""
+    counts = ("trials", "seeds", "points")
+    hidden = () if any(record["points"]["of"] for record in records) else ("points",)
+    shown = [
         record | {name: f"{record[name]['done']}/{record[name]['of']}" for name in counts}
         for record in records
     ]
+    return [{key: value for key, value in each.items() if key not in hidden} for each in shown]
 
 
 def cell(console: Console, record: dict[str, Any]) -> None:
@@ -143,7 +152,7 @@ def cell(console: Console, record: dict[str, Any]) -> None:
         console.print(f"\n{name}", style="bold")
         for key, value in record[name].items():
             console.print(f"  {key:<18} {value}", highlight=False, markup=False)
-    for stage in ("tune", "final"):
+    for stage in ("tune", "final", *(["curve"] if record["curve"] else [])):
         console.print(f"\n{stage}", style="bold")
         table(console, record[stage])
     console.print("\nfiles", style="bold")

@@ -96,11 +96,32 @@ def test_only_what_training_changed_is_written(tmp_path: Path) -> None:
             self.learned = torch.nn.Parameter(torch.zeros(2))
 
     loss, path = Mixed(), tmp_path / "m.safetensors"
-    artefacts.save_loss_state(path, loss, Mixed(), {"beta": 1.0})
+    untrained = artefacts.loss_state(loss)
+    artefacts.save_loss_state(path, loss, untrained, {"beta": 1.0})
     assert not list(tmp_path.iterdir())
-    loss.learned.data += 1
-    artefacts.save_loss_state(path, loss, Mixed(), {"beta": 1.0})
+    loss.learned.data += 1  # in place, as an optimiser does
+    artefacts.save_loss_state(path, loss, untrained, {"beta": 1.0})
     assert load_file(artefacts.loss_path(path)).keys() == {"learned"}
+
+
+@pytest.mark.parametrize(("keep", "kept"), [("all", 2), ("first-seed", 1), ("none", 0)])
+def test_a_loss_is_built_once_for_each_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: str, kept: int
+) -> None:
+    """Deep losses read their weights then; what is kept follows the models."""
+    built: list[object] = []
+    build = components.build_loss
+
+    def counted(*given: Any, **rest: Any) -> Any:
+        built.append(build(*given, **rest))
+        return built[-1]
+
+    monkeypatch.setattr(components, "build_loss", counted)
+    run_cell(tiny.assignment(CELL, tmp_path, keep_models=keep))
+    assert len(built) == 2
+    files = sorted(path.name for path in (tmp_path / "tiny" / "_models").iterdir())
+    names = ("loss.safetensors", "safetensors")
+    assert files == [f"{CELL.id}.s{seed}.{name}" for seed in range(kept) for name in names]
 
 
 def test_a_state_of_another_training_or_none_at_all_is_said(finished: Path, tmp_path: Path) -> None:

@@ -48,4 +48,4 @@ def test_no_column_of_a_metric_bears_the_name_of_another_column() -> None:
 
     groups = (schema._IDENTITY, schema._EFFORT, schema._CURVES, schema._PROVENANCE)
     others = {name for group in groups for name in group}
-    assert not others & set(schema._metric_columns())
+    assert not others & set(schema.metric_columns())
