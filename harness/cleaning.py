@@ -14,6 +14,7 @@ KINDS = {
     "superseded": "rows and studies that newer runs replaced",
     "checkpoints": "state of interrupted runs: they start that trial again",
     "data": "prepared datasets, for all results folders: decoded again from their source",
+    "report": "tables of rows and comparisons that reports keep: made again by the next one",
     "probe": "rows of probes: 'harness probe' makes them again",
     "logs": "log files",
     "models": "final models: 'harness evaluate' cannot score them again",

@@ -16,7 +16,7 @@ def hold(path: Path) -> Iterator[None]:
     """Hold the folder of the lock file `path` for one command that writes.
 
     Raises:
-        StoreError: another one holds it, or the folder cannot be written.
+        StoreError: another one holds it, or the folder cannot be written or locked.
     """
     try:
         opened = path.open("a+")
@@ -32,6 +32,11 @@ def hold(path: Path) -> Iterator[None]:
                 f"another run (process {holder}) is writing to {path.parent}: "
                 "wait for it or choose another folder with --results"
             ) from None
+        except OSError as error:
+            raise StoreError(
+                f"{path.parent} cannot be locked against a second run ({error.strerror}): "
+                "choose a folder on a disk that has file locks with --results"
+            ) from error
         stream.truncate(0)
         stream.write(str(os.getpid()))
         stream.flush()

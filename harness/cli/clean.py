@@ -13,8 +13,8 @@ def clean(
     kind: Annotated[
         list[str] | None,
         typer.Option(
-            help="What to delete, repeatable: superseded (the default), checkpoints, data, probe, "
-            "logs, models, images, scores or journal."
+            help="What to delete, repeatable: superseded (the default), checkpoints, data, "
+            "report, probe, logs, models, images, scores or journal."
         ),
     ] = None,
     grid: Annotated[str | None, typer.Option("--grid", "-g", help="One grid only.")] = None,

@@ -293,6 +293,16 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     assert listing(tmp_path) == ["file"]
 
 
+def test_a_disk_without_locks_is_said(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(stream: object, how: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    sentence = r"cannot be locked against a second run \(No locks available\): choose a folder on"
+    with pytest.raises(StoreError, match=sentence), store.lock():
+        pass
+
+
 def test_the_lock_of_another_process_is_respected(store: Store) -> None:
     script = (
         "import fcntl, os, sys\n"
