@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from harness.metrics import METRICS
 from harness.report.advantage import home
-from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
+from harness.report.collect import Cell, Group
 from harness.report.estimates import Ranking, estimate, mixed, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
 from harness.report.notes import label
@@ -62,20 +62,36 @@ def _winner(group: Group, ranking: Ranking) -> str:
         values = ", ".join(value(cell, metric) for cell in ranking.winners[:SHOWN])
         return (
             f"{where}, {names(ranking.winners)} are tied best on {label(metric)} ({values}; "
-            f"{_ground(best, metric)} the difference contains 0)."
+            f"{_ground(ranking, tied=True)}{_untested(ranking)})."
         )
     second = _runner_up(group, ranking, metric)
     lead = f"before {names([second])} ({value(second, metric)})"
     head = f"{where}, {names([best])} has the best {label(metric)}: {value(best, metric)}, {lead}"
     if not ranking.judged:
         return f"{head}; with {plural(len(best.finals), 'seed')} that lead cannot be tested."
-    return f"{head}; {_ground(best, metric)} the difference excludes 0."
+    return f"{head}; {_ground(ranking, tied=False)}."
 
 
-def _ground(cell: Cell, metric: str) -> str:
-    if len(cell.finals) >= SEEDS_FOR_INTERVAL or not METRICS[metric].per_image:
-        return f"{plural(len(cell.finals), 'seed')}, the 95 % interval of"
-    return "over the test images, the 95 % interval of"
+def _ground(ranking: Ranking, *, tied: bool) -> str:
+    """What tells whether the best differs from those tied with it, or from the others."""
+    tested = [each for each in ranking.rivals if each.comparison is not None]
+    found = next((each.comparison for each in tested if each.tied is tied), None)
+    if found is None:
+        return "equal numbers, not tested"
+    seeds = plural(len(ranking.best.finals) if ranking.best else 0, "seed")
+    where = f"over the test images ({seeds}), "
+    if "seeds" in found.over:
+        images = " and the test images" if found.over == "images and seeds" else ""
+        where = f"{plural(found.seeds, 'seed')}{images}, "
+    verb = "contains" if tied else "excludes"
+    holm = f" after Holm's correction for {len(tested)} comparisons" if len(tested) > 1 else ""
+    return f"{where}the 95 % interval of the difference {verb} 0{holm}"
+
+
+def _untested(ranking: Ranking) -> str:
+    """Those of whom nothing tells whether they are tied too."""
+    cells = [each.cell for each in ranking.rivals if math.isnan(each.p)]
+    return f"; {names(cells)} cannot be tested" if cells else ""
 
 
 def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:

@@ -1,18 +1,21 @@
 """Stored rows -> groups of cells: what ran, what did not and why, what may be compared."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from harness.metrics import METRICS
-from harness.report.artefacts import Pictures, load_pictures, load_scores
+from harness.report.album import Album
+from harness.report.artefacts import Pictures
+from harness.report.scores import Scores
 from harness.report.state import causes_of, describe
 from harness.store import Store, newest
 
-# From three seeds on, ties are judged over seeds; below, over the images of the test split.
+# From three seeds on, a metric of whole sets has an interval over seeds.
 SEEDS_FOR_INTERVAL = 3
 
 
@@ -34,8 +37,10 @@ class Cell:
     state: str  # "" when every planned seed is ok, otherwise words for the table
     causes: tuple[str, ...]
     stale: bool
-    scores: pd.DataFrame | None  # test image -> psnr, ssim, …, mean over seeds
-    pictures: tuple[Pictures, ...]  # one per seed that stored them
+    scores: Scores | None  # of every test image, read when asked for
+    pictures: Sequence[Pictures]  # one per seed that stored them, read when asked for
+    # ok rows of the full-budget models over the range of β, one per β, the smallest first
+    curves: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def measured(self) -> bool:
@@ -112,7 +117,8 @@ def _group(
     cells = []
     for each, label in zip(descriptions, _labels(descriptions), strict=True):
         rows = frames[each["id"]]
-        cells.append(_cell(store, each, label, rows, stale=_differs(rows, current)))
+        cell = _cell(store, each, label, rows, stale=_differs(rows, current))
+        cells.append(replace(cell, curves=_curves(rows, cell.protocol, current)))
     return Group(dataset, model, slug, tuple(cells))
 
 
@@ -145,7 +151,6 @@ def _cell(
     finals = attempts[attempts["status"] == "ok"]
     tunes = rows[rows["stage"] == "tune"].sort_values("trial", kind="stable")
     shown = [] if stale else [int(seed) for seed in finals["seed"]]
-    few = len(shown) < SEEDS_FOR_INTERVAL
     cell = str(description["id"])
     return Cell(
         id=cell,
@@ -162,9 +167,18 @@ def _cell(
         state="stale" if stale else describe(attempts, tunes, planned, trials),
         causes=causes_of(attempts, tunes),
         stale=stale,
-        scores=load_scores(store, cell, shown) if few else None,
-        pictures=load_pictures(store, cell, shown),
+        scores=Scores.stored(store, cell, shown),
+        pictures=Album(store, cell, shown),
     )
+
+
+def _curves(rows: pd.DataFrame, protocol: dict[str, Any], current: "State") -> pd.DataFrame:
+    """The points of the curve that the grid asks for, without those that another source scored."""
+    points = rows[(rows["stage"] == "curve") & (rows["status"] == "ok")]
+    points = points[points["trial"] < int(protocol.get("curve_points") or 0)]
+    if current[2]:
+        points = points[points["evaluate_digest"].fillna(current[2]) == current[2]]
+    return points.sort_values("beta", kind="stable").drop_duplicates("beta", keep="last")
 
 
 def _finite(rows: pd.DataFrame) -> pd.DataFrame:
@@ -191,7 +205,7 @@ def _newest_state(frames: list[pd.DataFrame]) -> State:
     known = [
         (str(row["created"]), _state_of(row))
         for frame in frames
-        for _, row in frame.tail(1).iterrows()
+        for _, row in frame[frame["stage"] != "curve"].tail(1).iterrows()
         if all(_state_of(row)[:2])
     ]
     return max(known, default=("", ("", "", "")))[1]

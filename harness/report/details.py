@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from harness.metrics import METRICS
 from harness.report.collect import Cell
+from harness.report.means import SEEDS_TO_RESAMPLE
 from harness.report.state import WORDS
 from harness.report.table import number, significant
 
@@ -32,6 +34,7 @@ def detail(cell: Cell) -> Detail:
     ]
     curves: tuple[tuple[str, str, str], ...] = ()
     if cell.measured:
+        facts += _seeds(cell)
         facts += [("β", _beta(cell)), ("Trials", _trials(cell)), ("Cost", _cost(cell))]
         curves = tuple(
             curve
@@ -42,6 +45,18 @@ def detail(cell: Cell) -> Detail:
     if len(rows):
         facts += _provenance(rows.iloc[-1])
     return Detail(cell, tuple(facts), curves, cell.causes)
+
+
+def _seeds(cell: Cell) -> list[tuple[str, str]]:
+    """The headline scores seed by seed, where they are too few for an interval over them."""
+    names = dict.fromkeys((str(cell.protocol.get("objective")), "psnr", "ssim", "lpips"))
+    texts = []
+    for metric in (METRICS[name] for name in names if name in METRICS):
+        values = cell.finals[metric.name].dropna()
+        if 1 < len(values) < SEEDS_TO_RESAMPLE:
+            shown = ", ".join(number(float(value), metric.decimals + 1) for value in values)
+            texts.append(f"{metric.label} {shown}")
+    return [("Single seeds", "; ".join(texts))] if texts else []
 
 
 def _beta(cell: Cell) -> str:

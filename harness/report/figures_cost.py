@@ -2,7 +2,9 @@
 
 import itertools
 import math
+import textwrap
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,21 +12,15 @@ from matplotlib.figure import Figure
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.drawing import INK, NARROW, QUIET, WIDE, Drawn, log_axis, panel, short, style
-from harness.report.estimates import Estimate, estimate, step_ratio
 from harness.report.labels import Label, point_labels
 from harness.report.main_table import REFERENCE
+from harness.report.means import estimate
 from harness.report.palette import Look
+from harness.report.quality import cost_of, meaning, quality_data
 from harness.report.table import number
 
+LINE_HEIGHT = 0.15  # inches of a line of text
 CROWDED = 14  # losses from which on the chart takes two columns
-
-
-def cost_of(cell: Cell, reference: Cell | None) -> Estimate:
-    """Return the step time over the reference's, or seconds per 1,000 images without one."""
-    if reference is not None:
-        return step_ratio(cell, reference)
-    rows = (1000 / cell.finals["images_per_second"]).to_frame("seconds_per_1000")
-    return estimate(cell, "seconds_per_1000", rows)
 
 
 def cost_label(reference: Cell | None) -> str:
@@ -34,16 +30,19 @@ def cost_label(reference: Cell | None) -> str:
 
 def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
     """Draw the objective against the step time with the Pareto front; None without two points."""
-    data = _quality_data(group)
+    data = quality_data(group)
     if len(data) < 2:
         return None
     metric = METRICS[group.objective]
     name = f"{group.slug}-quality-cost"
     with style(name):
         wide = len(data) > CROWDED
-        figure = Figure(figsize=(WIDE, 4.2) if wide else (NARROW, 2.75))
-        width, height = figure.get_size_inches()
+        width, height = (WIDE, 4.2) if wide else (NARROW, 2.75)
+        said = textwrap.wrap(meaning(data), width=int(20 * width - 8))
+        figure = Figure(figsize=(width, height + LINE_HEIGHT * len(said)))
         axes = panel(figure, 0.62, 0.45, width - 0.8, height - 0.6)
+        across, up = figure.get_size_inches()
+        figure.text(0.08 / across, 1 - 0.03 / up, "\n".join(said), va="top", color=QUIET)
         axes.set_xlabel(cost_label(group.cell(REFERENCE)))
         unit = f" ({metric.unit})" if metric.unit else ""
         better = {"minimize": "lower", "maximize": "higher", "none": "neither"}[metric.direction]
@@ -54,35 +53,12 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         f"{metric.label} against step time on {group.title}. On the Pareto front: "
         f"{', '.join(data[data['pareto']]['loss'])}."
     )
+    alt += f" {meaning(data).capitalize()}." if meaning(data) else ""
     return Drawn(name, figure, alt, data)
 
 
-def _quality_data(group: Group) -> pd.DataFrame:
-    reference = group.cell(REFERENCE)
-    rows = []
-    for cell in group.measured:
-        quality, cost = estimate(cell, group.objective), cost_of(cell, reference)
-        if quality.known and cost.known:
-            rows.append(
-                (cell.label, cell.loss, cost.mean, cost.spread, quality.mean, quality.spread)
-            )
-    columns = ["loss", "spec", "cost", "cost_spread", "quality", "quality_spread"]
-    data = pd.DataFrame(rows, columns=columns)
-    sign = -1 if METRICS[group.objective].direction == "maximize" else 1
-    return data.assign(pareto=[_on_front(data, row, sign) for row in data.itertuples()])
-
-
-def _on_front(data: pd.DataFrame, row: object, sign: int) -> bool:
-    """No other loss is at least as cheap and at least as good, and better in one of both."""
-    cost, quality = getattr(row, "cost"), sign * getattr(row, "quality")  # noqa: B009
-    others = sign * data["quality"]
-    no_worse = (data["cost"] <= cost) & (others <= quality)
-    better = (data["cost"] < cost) | (others < quality)
-    return not bool((no_worse & better).any())
-
-
 def _scale(axes: Axes, data: pd.DataFrame) -> None:
-    """Leave room around the points for their names, and for whiskers."""
+    """Leave room around the points for their names, for whiskers and for single seeds."""
     (low, high), (bottom, top) = _reach(data, "quality")
     if low > 0 and high / low > 20:
         # A whisker that reaches 0 has no end on a logarithmic axis: it leaves at the bottom.
@@ -99,9 +75,12 @@ def _scale(axes: Axes, data: pd.DataFrame) -> None:
 
 
 def _reach(data: pd.DataFrame, column: str) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the range of a column, without and with its whiskers."""
+    """Return the range of a column, without and with its whiskers and seeds."""
     values, spread = data[column], data[f"{column}_spread"].fillna(0.0)
-    return (values.min(), values.max()), ((values - spread).min(), (values + spread).max())
+    seeds = [float(x) for each in data[f"{column}_seeds"] for x in each.split()]
+    lows = [(values - spread).min(), data[f"{column}_low"].min(), *seeds]
+    highs = [(values + spread).max(), data[f"{column}_high"].max(), *seeds]
+    return (values.min(), values.max()), (float(np.nanmin(lows)), float(np.nanmax(highs)))
 
 
 def _front(axes: Axes, data: pd.DataFrame) -> list[tuple[float, float]]:
@@ -129,8 +108,8 @@ def _points(
         axes.errorbar(
             row.cost,
             row.quality,
-            xerr=row.cost_spread if math.isfinite(row.cost_spread) else None,
-            yerr=row.quality_spread if math.isfinite(row.quality_spread) else None,
+            xerr=_whisker(row.cost, row.cost_low, row.cost_high),
+            yerr=_whisker(row.quality, row.quality_low, row.quality_high),
             fmt=look.marker,
             color=look.colour,
             markeredgecolor=INK,
@@ -138,11 +117,20 @@ def _points(
             markersize=5,
             elinewidth=0.8,
         )
+        seeds = [[float(x) for x in each.split()] for each in (row.cost_seeds, row.quality_seeds)]
+        axes.plot(*seeds, look.marker, color=look.colour, markersize=2.4, markeredgewidth=0)
     point_labels(
         axes,
         [Label(str(r.loss), r.cost, r.quality, looks[str(r.loss)]) for r in data.itertuples()],
         front,
     )
+
+
+def _whisker(value: float, low: float, high: float) -> list[list[float]] | None:
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    # Halves of the samples may have their interval beside the distance of all.
+    return [[max(0.0, value - low)], [max(0.0, high - value)]]
 
 
 def price_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:

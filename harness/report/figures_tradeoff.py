@@ -10,10 +10,9 @@ from matplotlib.figure import Figure
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.drawing import INK, WIDE, Drawn, log_axis, panel, style
-from harness.report.figures_tuning import best_index, metric_label, panel_height, trials
+from harness.report.figures_tuning import metric_label, panel_height, trials
 from harness.report.labels import Label, end_labels, room
 from harness.report.palette import Look
-from harness.report.table import Column, Entry, Row, Table, number
 
 DISTORTION = "mse"
 
@@ -81,50 +80,3 @@ def _scales(axes: Axes, found: list[tuple[Cell, pd.DataFrame]], metric: str) -> 
     if (values > 0).all() and values.max() / values.min() > 10:
         axes.set_ylim(values.min() / 1.2, values.max() * 1.2)
         log_axis(axes, "y")
-
-
-def matched_table(group: Group) -> Table | None:
-    """Return each loss's scores at one common rate, interpolated between its trials.
-
-    Scores are linear in log KL between neighbouring trials, never extrapolated. None with fewer
-    than two losses.
-    """
-    found = [(cell, rows[rows["kl"] > 0].sort_values("kl")) for cell, rows in trials(group)]
-    found = [(cell, rows) for cell, rows in found if len(rows) > 1]
-    if len(found) < 2:
-        return None
-    rate = common_rate(
-        [(rows["kl"].iloc[0], rows["kl"].iloc[-1]) for _, rows in found],
-        [float(rows["kl"][best_index(rows, group.objective)]) for _, rows in found],
-    )
-    metrics = list(dict.fromkeys(("psnr", "ssim", group.objective)))
-    entries = [tuple(_at(rows, metric, rate) for metric in metrics) for _, rows in found]
-    known = [METRICS[metric] for metric in metrics]
-    chosen = group.protocol.get("select_on") or "validation"
-    return Table(
-        f"{group.slug}-rate-matched",
-        f"{group.title} at one rate",
-        f"Scores at KL = {number(rate, 1)} nats, interpolated in log KL between the trials of each "
-        f"loss ({chosen} split, tuning budget); — where its trials do not reach that rate. "
-        "One training per trial: no interval, not ranked.",
-        tuple(Column(m.name, m.label, m.unit, m.direction) for m in known),
-        tuple(
-            Row(cell.label, each, cell.label)
-            for (cell, _), each in zip(found, entries, strict=True)
-        ),
-    )
-
-
-def common_rate(ranges: list[tuple[float, float]], tuned: list[float]) -> float:
-    """Return the rate of a tuned trial that lies in the most ranges, the middle one of equals."""
-    covered = {rate: sum(low <= rate <= high for low, high in ranges) for rate in tuned}
-    best = sorted(rate for rate, count in covered.items() if count == max(covered.values()))
-    return best[len(best) // 2]
-
-
-def _at(rows: pd.DataFrame, metric: str, rate: float) -> Entry:
-    known = rows.dropna(subset=[metric])
-    if len(known) < 2 or not known["kl"].iloc[0] <= rate <= known["kl"].iloc[-1]:
-        return Entry(note="outside the rates of its trials")
-    value = float(np.interp(math.log(rate), np.log(known["kl"]), known[metric]))
-    return Entry(number(value, METRICS[metric].decimals), value)

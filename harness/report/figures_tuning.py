@@ -169,7 +169,9 @@ def _curve_data(group: Group) -> pd.DataFrame:
         if row["curve_epoch"] is None or len(row["curve_epoch"]) < 2:
             continue
         energy = np.asarray(row["curve_energy"], dtype=float)
-        fall = (energy - np.nanmin(energy)) / ((energy[0] - np.nanmin(energy)) or 1.0)
+        energy = np.where(np.isfinite(energy), energy, np.nan)
+        lowest = pd.Series(energy).min()  # NaN where none is known
+        fall = (energy - lowest) / ((energy[0] - lowest) or 1.0)
         frames.append(
             pd.DataFrame(
                 {

@@ -19,8 +19,8 @@ class Measure:
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's seeds that were measured with this signature."""
-        found = cell.finals[f"{self.metric}_signature"].fillna("")
-        return cell.finals[found == self.signature]
+        found = cell.finals[f"{self.metric}_signature"].fillna("").to_numpy() == self.signature
+        return cell.finals if found.all() else cell.finals[found]
 
     def estimate(self, cell: Cell) -> Estimate:
         """The cell's mean under this signature."""

@@ -7,9 +7,11 @@ import pandas as pd
 from harness.metrics import METRICS, SPACES, advice, space_of
 from harness.report.advantage import home, optimised
 from harness.report.collect import SEEDS_FOR_INTERVAL, Group
-from harness.report.estimates import Ranking
+from harness.report.grounds import grounds
+from harness.report.means import SEEDS_TO_RESAMPLE
 from harness.report.measures import Measure
 from harness.report.table import plural
+from harness.report.ties import Ranking
 
 
 def label(metric: str) -> str:
@@ -58,11 +60,16 @@ def _spread(group: Group) -> str:
     seeds = sorted({len(cell.finals) for cell in group.measured})
     several = "± is the standard deviation over seeds"
     one = "with one seed, ± is the standard error over test images and distances have no ±"
+    few = (
+        f" Fewer than {SEEDS_TO_RESAMPLE} seeds: interval over images; seeds shown as points."
+        if seeds[0] < SEEDS_TO_RESAMPLE
+        else ""
+    )
     if seeds == [1]:
-        return f"One seed per loss: {one.partition(', ')[2]}."
+        return f"One seed per loss: {one.partition(', ')[2]}.{few}"
     if seeds[0] == 1:
-        return f"{several}; {one}."
-    return f"{several}."
+        return f"{several}; {one}.{few}"
+    return f"{several}.{few}"
 
 
 def notes(
@@ -103,17 +110,15 @@ def _bold(group: Group, rankings: Sequence[Ranking]) -> str:
     ranked = [each for each in rankings if each.best is not None]
     if not ranked:
         return ""
-    counts = [len(cell.finals) for cell in group.measured]
-    grounds = []
-    if max(counts) >= SEEDS_FOR_INTERVAL:
-        grounds.append(f"seeds where there are {SEEDS_FOR_INTERVAL} or more")
-    if min(counts) < SEEDS_FOR_INTERVAL:
-        grounds.append("test images for per-image metrics")
-    text = (
-        "Bold: best, and those whose paired difference to it has a 95 % interval that contains 0 "
-        f"(over {', else over '.join(grounds)})."
-    )
+    found = grounds(ranked)
+    text = "Bold: the best number."
+    if found:
+        text = (
+            "Bold: best, and those not told apart from it, whose paired difference to it is not "
+            f"significant at 5 % after Holm's correction over the column ({found})."
+        )
     if any(not each.judged for each in ranked):
+        counts = [len(cell.finals) for cell in group.measured]
         few = "one seed" if max(counts) == 1 else f"fewer than {SEEDS_FOR_INTERVAL} seeds"
         text += f" Distances with {few} have no interval: bold is only the best number, not a test."
     return text

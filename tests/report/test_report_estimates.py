@@ -1,4 +1,4 @@
-"""Means, spreads and ties against numbers worked out by hand."""
+"""Means, spreads and paired differences against numbers worked out by hand."""
 
 import math
 from collections.abc import Callable
@@ -7,8 +7,11 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from harness.report.collect import Group
-from harness.report.estimates import _quantile, estimate, rank, step_ratio, tied
+from harness.report.collect import Cell, Group
+from harness.report.estimates import compare, estimate, half_width, rank, step_ratio, tied
+from harness.report.means import interval
+from harness.report.scores import Scores
+from harness.report.student import quantile, two_sided
 
 Make = Callable[..., Group]
 
@@ -53,19 +56,17 @@ def test_the_interval_uses_students_t(made: Make) -> None:
     assert tied(*group.cells, "psnr") is True
 
 
-def test_below_three_seeds_images_decide(made: Make) -> None:
+def test_images_decide_where_there_are_scores(made: Make) -> None:
     group = made({"loss": "l2", "psnr": [20.0]}, {"loss": "l1", "psnr": [20.1]})
-    index = pd.RangeIndex(4, name="index")
-    base = pd.Series([10.0, 20.0, 30.0, 40.0], index=index)
-    always_above = replace(
-        group.cells[1], scores=pd.DataFrame({"psnr": base + pd.Series([1, 1.1, 0.9, 1])})
-    )
-    now_and_then = replace(
-        group.cells[1], scores=pd.DataFrame({"psnr": base + pd.Series([3, -2, 2, -2])})
-    )
-    first = replace(group.cells[0], scores=pd.DataFrame({"psnr": base}))
-    assert tied(first, always_above, "psnr") is False
-    assert tied(first, now_and_then, "psnr") is True
+    base = pd.Series([10.0, 20.0, 30.0, 40.0], index=pd.RangeIndex(4, name="index"))
+
+    def scored(which: int, values: pd.Series) -> Cell:
+        scores = Scores.known(pd.DataFrame({"psnr": values}))
+        return replace(group.cells[which], scores=scores)
+
+    first = scored(0, base)
+    assert tied(first, scored(1, base.add([1, 1.1, 0.9, 1])), "psnr") is False
+    assert tied(first, scored(1, base.add([3, -2, 2, -2])), "psnr") is True
 
 
 def test_nothing_is_said_of_distances_with_one_seed(made: Make) -> None:
@@ -114,8 +115,56 @@ def test_step_ratio_is_paired_by_seed_and_needs_equal_hardware(made: Make) -> No
     assert math.isnan(step_ratio(ssim, None).mean)
 
 
-def test_quantiles_against_scipy() -> None:
+def test_unpaired_where_only_the_spread_over_images_is_stored(made: Make) -> None:
+    group = made(
+        {"loss": "l2", "psnr": [20.0], "psnr_std": [3.0], "images": [36]},
+        {"loss": "l1", "psnr": [21.0], "psnr_std": [4.0], "images": [100]},
+    )
+    found = compare(*group.cells, "psnr")
+    assert found is not None and (found.mean, found.over) == (-1.0, "unpaired images")
+    assert found.error == pytest.approx(math.hypot(0.5, 0.4))
+    assert found.p == pytest.approx(math.erfc(1 / math.hypot(0.5, 0.4) / math.sqrt(2)))
+
+
+def test_seeds_against_scipys_paired_t_test(made: Make) -> None:
+    from scipy.stats import ttest_rel
+
+    values = [[0.10, 0.20, 0.30, 0.25], [0.11, 0.19, 0.33, 0.27]]
+    group = made({"loss": "l2", "frd_gen": values[0]}, {"loss": "l1", "frd_gen": values[1]})
+    found, expected = compare(*group.cells, "frd_gen"), ttest_rel(*values)
+    assert found is not None and (found.over, found.seeds) == ("seeds", 4)
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.interval == pytest.approx(tuple(expected.confidence_interval()), rel=1e-3)
+
+
+def test_student_against_scipy() -> None:
     from scipy.stats import t
 
     for count in (3, 5, 11, 12, 20, 100):
-        assert _quantile(count) == pytest.approx(t.ppf(0.975, count - 1), rel=5e-3)
+        assert quantile(count) == pytest.approx(t.ppf(0.975, count - 1), rel=5e-3)
+    for statistic in (0.0, 0.3, -1.9, 4.0, 30.0):
+        for freedom in (1, 2, 3.7, 4, 50, 19999):
+            expected = 2 * t.sf(abs(statistic), freedom)
+            assert two_sided(statistic, freedom) == pytest.approx(expected, rel=1e-9, abs=1e-300)
+    assert two_sided(1.96, math.inf) == pytest.approx(0.05, abs=1e-4)
+    assert two_sided(math.inf, 2) == 0 and math.isnan(two_sided(math.nan, 2))
+
+
+def test_the_interval_of_a_mean_says_what_it_is_over(made: Make) -> None:
+    ends = {"frd_gen_low": 0.1, "frd_gen_high": 0.4}
+    group = made(
+        {"loss": "l2", "psnr": [20.0], "psnr_std": [3.0], "images": [36], "frd_gen": [0.2]},
+        {"loss": "l1", "psnr": [20.0, 21.0], "frd_gen": [0.2, 0.3]},
+        {"loss": "ce", "frd_gen": [0.1, 0.2, 0.3, 0.4, 0.5]},
+        {"loss": "ssim", "frd_gen": [0.2], "more": ends},
+    )
+    l2, l1, ce, ssim = group.cells
+    found = interval(l2, "psnr")
+    assert (found.low, found.high, found.over) == pytest.approx((19.02, 20.98, "images"))
+    assert interval(l1, "psnr").over == "images"
+    assert interval(l2, "frd_gen").over == interval(l1, "frd_gen").over == "none"
+    found, half = interval(ce, "frd_gen"), 2.776 * math.sqrt(0.025 / 5)
+    assert (found.low, found.high) == pytest.approx((0.3 - half, 0.3 + half))
+    assert found.over == "seeds" and half_width(estimate(ce, "frd_gen")) == pytest.approx(half)
+    found = interval(ssim, "frd_gen")
+    assert (found.low, found.high, found.over) == (0.1, 0.4, "generated images")

@@ -15,7 +15,6 @@ from harness.report.drawing import DPI, INK, NARROW, WIDE, Drawn, inline, log_ax
 from harness.report.figures_cost import quality_figure
 from harness.report.figures_images import mosaic
 from harness.report.figures_radial import band_table, radial_mean
-from harness.report.figures_tradeoff import common_rate, matched_table
 from harness.report.figures_tuning import best_of, tuning_figure
 from harness.report.labels import Label, end_labels, spread_out
 from harness.report.palette import BLACK, looks
@@ -126,23 +125,6 @@ def test_best_of_k_follows_the_direction(groups: list[Group]) -> None:
     assert list(best_of(values, "psnr")) == list(np.maximum.accumulate(values))
 
 
-def test_common_rate_lies_where_most_ranges_overlap() -> None:
-    ranges = [(1.0, 16.0), (4.0, 64.0), (20.0, 100.0)]
-    assert common_rate(ranges, [2.0, 8.0, 90.0]) == 8.0  # alone in two ranges
-    assert common_rate(ranges, [5.0, 30.0, 10.0]) == 10.0  # all in two: the middle one
-
-
-def test_rate_matched_scores_are_interpolated_in_log_kl(groups: list[Group]) -> None:
-    table = matched_table(groups[0])
-    assert table is not None
-    rate = float(table.caption.split("KL = ")[1].split(" nats")[0])
-    trials = groups[0].cells[0].tunes.sort_values("kl")
-    above = int(np.searchsorted(trials["kl"], rate))
-    (k0, k1), (p0, p1) = (trials[c].iloc[above - 1 : above + 1] for c in ("kl", "psnr"))
-    expected = p0 + (p1 - p0) * np.log(rate / k0) / np.log(k1 / k0)
-    assert table.rows[0].entries[0].value == pytest.approx(expected, abs=0.02)
-
-
 def test_widths_are_those_of_papers(groups: list[Group]) -> None:
     palette = looks(cell.label for group in groups for cell in group.cells)
     narrow, wide = quality_figure(groups[0], palette), tuning_figure(groups[0], palette)
@@ -168,18 +150,22 @@ def test_mosaic_keeps_every_pixel(channels: int) -> None:
 def test_strip_decodes_to_its_images(channels: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, channels, 5, 7), dtype=np.uint8)
     found = strip(images)
-    data = base64.b64decode(found.source.removeprefix("data:image/png;base64,"))
+    data = base64.b64decode(found.source.removeprefix("data:image/webp;base64,"))
     decoded = np.asarray(Image.open(io.BytesIO(data)))
-    assert decoded.shape == (5, 3 * 8 - 1, channels + 1)
-    assert np.array_equal(decoded[:, 8:15, :channels], np.moveaxis(images[1], 0, -1))
+    assert decoded.shape == (5, 3 * 8 - 1, 4)
+    shown = np.broadcast_to(np.moveaxis(images[1], 0, -1), (5, 7, 3))
+    assert np.array_equal(decoded[:, 8:15, :3], shown)
+    assert (decoded[:, 8:15, 3] == 255).all() and not decoded[:, 7, 3].any()
 
 
 def test_a_page_holds_what_its_budget_allows(groups: list[Group]) -> None:
     found = strips(groups[0])
     assert found is not None
     assert affordable(found, 2**30) == (4, 5)
-    across, rows = affordable(found, 16 * 16 * 3 * 4 // 3 * 6 * 3)
-    assert (across, rows) == (1, 3)
+    first = np.stack([each.recon[0] for each in found.cells.values()])
+    image = len(strip(first).source) // len(first)
+    assert affordable(found, 6 * 3 * image) == (1, 3)  # reconstruction, sample, four extremes
+    assert affordable(found, (2 * 3 + 4) * 5 * image) == (3, 5)
 
 
 def test_svg_takes_the_readers_ink_and_keeps_numbers() -> None:

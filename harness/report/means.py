@@ -1,0 +1,129 @@
+"""Means of columns over seeds with their spread, and the ratio of step times."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from harness.metrics import METRICS
+from harness.report.collect import SEEDS_FOR_INTERVAL, Cell
+from harness.report.student import Z95, quantile
+
+# From so many seeds on, seeds are resampled as images are and carry intervals; fewer are shown one
+# by one.
+SEEDS_TO_RESAMPLE = 5
+
+Ground = Literal["seeds", "images", "generated images", "none"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its spread: standard deviation over seeds or standard error over images."""
+
+    mean: float
+    spread: float
+    over: Ground
+    seeds: int
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a finite number."""
+        return math.isfinite(self.mean)
+
+
+def estimate(cell: Cell, metric: str, rows: pd.DataFrame | None = None) -> Estimate:
+    """Return the mean of a column over the cell's seeds (or over `rows` of it)."""
+    finals = cell.finals if rows is None else rows
+    values = finals[metric].dropna()
+    if values.empty:
+        return Estimate(math.nan, math.nan, "none", 0)
+    mean = float(values.mean())
+    if len(values) > 1:
+        return Estimate(mean, float(values.std(ddof=1)), "seeds", len(values))
+    error = image_error(cell, metric)
+    return Estimate(mean, error, "images" if math.isfinite(error) else "none", 1)
+
+
+def image_error(cell: Cell, metric: str) -> float:
+    """Return the standard error of a per-image metric's mean over the test images, or NaN."""
+    column = f"{metric}_std"
+    if metric not in METRICS or not METRICS[metric].per_image or column not in cell.finals:
+        return math.nan
+    row = cell.finals.iloc[0]
+    return float(row[column]) / math.sqrt(row["images"]) if row["images"] else math.nan
+
+
+def half_width(found: Estimate) -> float:
+    """Return half the 95 % interval of a mean; NaN where nothing supports one.
+
+    Over seeds by Student's t, from three on; of one seed over its test images.
+    """
+    if found.over == "seeds" and found.seeds >= SEEDS_FOR_INTERVAL:
+        return quantile(found.seeds) * found.spread / math.sqrt(found.seeds)
+    return Z95 * found.spread if found.over == "images" else math.nan
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The 95 % interval of a mean and what it is over; NaN and "none" without one."""
+
+    low: float
+    high: float
+    over: Ground
+
+
+def interval(cell: Cell, metric: str) -> Interval:
+    """Return the interval of a cell's mean that its figures show.
+
+    Over seeds from five on, by Student's t. Below, over test images where the metric has a score
+    for each; of a distance of one seed over halves of the generated images, where those are stored.
+    """
+    found = estimate(cell, metric)
+    if found.seeds >= SEEDS_TO_RESAMPLE:
+        half = half_width(found)
+        return Interval(found.mean - half, found.mean + half, "seeds")
+    error = image_error(cell, metric)
+    if found.known and math.isfinite(error):
+        return Interval(found.mean - Z95 * error, found.mean + Z95 * error, "images")
+    ends = [f"{metric}_low", f"{metric}_high"]
+    if (
+        found.seeds == 1
+        and set(ends) <= set(cell.finals)
+        and cell.finals[ends].notna().to_numpy().all()
+    ):
+        low, high = (float(cell.finals[end].iloc[0]) for end in ends)
+        return Interval(low, high, "generated images")
+    return Interval(math.nan, math.nan, "none")
+
+
+def step_ratio(cell: Cell, reference: Cell | None) -> Estimate:
+    """Return the time per image over that of `reference`, paired by seed, on equal hardware.
+
+    With one seed there is one pair, which whatever else the machine did would decide: then the
+    fastest training run of each cell, trials included, is the least disturbed. NaN without a
+    reference or where device, precision or threads differ.
+    """
+    ratios = step_ratios(cell, reference)
+    if ratios.empty or reference is None:
+        return Estimate(math.nan, math.nan, "none", 0)
+    if len(ratios) == 1:
+        return Estimate(fastest(reference) / fastest(cell), math.nan, "none", 1)
+    return Estimate(float(ratios.mean()), float(ratios.std(ddof=1)), "seeds", len(ratios))
+
+
+def step_ratios(cell: Cell, reference: Cell | None) -> "pd.Series[float]":
+    """Return the ratio of each seed that both cells have on equal hardware, by seed."""
+    if reference is None:
+        return pd.Series(dtype=float)
+    keys = ["seed", "device_name", "precision", "threads"]
+    columns = [*keys, "images_per_second"]
+    own, other = (each.finals[columns] for each in (cell, reference))
+    both = own.merge(other, on=keys, suffixes=("", "_reference")).set_index("seed")
+    return (both["images_per_second_reference"] / both["images_per_second"]).dropna()
+
+
+def fastest(cell: Cell) -> float:
+    """Return the images per second of the cell's fastest training run, trials included."""
+    runs = [cell.finals["images_per_second"], cell.tunes["images_per_second"]]
+    return float(max(run.max() for run in runs if len(run)))

@@ -1,0 +1,54 @@
+"""Student's t without SciPy, whose import would take a second of every rendering."""
+
+import math
+
+# Two-sided 95 % points for 2 to 10 degrees of freedom.
+_T95 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+Z95 = 1.96
+_ROUNDS = 300  # of the continued fraction, which needs about the root of the degrees of freedom
+
+
+def quantile(count: int) -> float:
+    """Return the factor of a standard error over `count` >= 3 values in their 95 % interval."""
+    return _T95[count - 3] if count - 3 < len(_T95) else Z95 + 2.7 / (count - 1)
+
+
+def two_sided(statistic: float, freedom: float) -> float:
+    """Return the chance of a value at least as far from 0, in [0, 1].
+
+    `freedom` are the degrees of freedom, any positive number; infinity gives the normal
+    distribution. An infinite statistic gives 0, NaN gives NaN.
+    """
+    if math.isnan(statistic):
+        return math.nan
+    if math.isinf(statistic):
+        return 0.0
+    if freedom > 1e6:
+        return math.erfc(abs(statistic) / math.sqrt(2))
+    return _beta(freedom / (freedom + statistic**2), freedom / 2, 0.5)
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    """The regularised incomplete beta function (Abramowitz and Stegun 26.5.8)."""
+    if x <= 0 or x >= 1:
+        return float(x >= 1)
+    if x > (a + 1) / (a + b + 2):
+        return 1 - _beta(1 - x, b, a)
+    logs = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    return math.exp(logs + a * math.log(x) + b * math.log1p(-x)) / a * _fraction(x, a, b)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
+    """Its continued fraction, by Lentz's method."""
+    c, d = 1.0, 1 / (1 - (a + b) * x / (a + 1))
+    value = d
+    for m in range(1, _ROUNDS):
+        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+        before = value
+        for term in (even, odd):
+            c, d = 1 + term / c, 1 / (1 + term * d)
+            value *= c * d
+        if abs(value - before) <= 1e-15 * abs(value):
+            break
+    return value
