@@ -10,6 +10,7 @@ import typer
 from harness.cli import (
     check,
     clean,
+    compare,
     doctor,
     evaluate,
     lists,
@@ -25,6 +26,7 @@ from harness.cli import (
 _VERBS: tuple[tuple[str, Callable[..., Any]], ...] = (
     ("run", run.run),
     ("report", report.report),
+    ("compare", compare.compare),
     ("list", lists.list_),
     ("probe", probe.probe),
     ("check", check.check),

@@ -1,0 +1,77 @@
+"""What became of a cell in two grids beside its metrics: its state, its β, its cost."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from harness.report.collect import Cell
+from harness.report.estimates import estimate, half_width, step_ratio
+from harness.report.pairing import Pair
+from harness.report.table import plural
+
+
+@dataclass(frozen=True)
+class Status:
+    """A cell that ended otherwise in B; `causes` are those stored in B, or in A where B is ok."""
+
+    cell: str
+    a: str
+    b: str
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """β and cost of a cell: `step_time` is B's time per image over A's on equal hardware.
+
+    `half` is half its 95 % interval over seeds, NaN with fewer than three; `word` is faster,
+    slower, within noise or why that is not known. Memory is the mean peak in MiB. NaN is absent.
+    """
+
+    cell: str
+    beta_a: float
+    beta_b: float
+    step_time: float
+    half: float
+    word: str
+    memory_a: float
+    memory_b: float
+
+
+def statuses(pairs: Iterable[Pair]) -> list[Status]:
+    """Return the cells whose state differs, as from ok to diverged 1/3."""
+    found = []
+    for pair in pairs:
+        a, b = (cell.state or "ok" for cell in (pair.a, pair.b))
+        if a != b:
+            found.append(Status(pair.a.id, a, b, pair.b.causes or pair.a.causes))
+    return found
+
+
+def costs(pairs: Iterable[Pair]) -> list[Cost]:
+    """Return β and cost of the cells that both grids have final models of."""
+    return [_cost(pair) for pair in pairs if pair.a.measured and pair.b.measured]
+
+
+def _cost(pair: Pair) -> Cost:
+    ratio = step_ratio(pair.b, pair.a)
+    half = half_width(ratio)
+    if not ratio.known:
+        word = "other hardware or seeds: not compared"
+    elif math.isnan(half):
+        word = f"{plural(ratio.seeds, 'seed')}: cannot tell"
+    elif abs(ratio.mean - 1) <= half:
+        word = "within noise"
+    else:
+        word = "slower" if ratio.mean > 1 else "faster"
+    return Cost(
+        pair.a.id, *_both(pair, "beta"), ratio.mean, half, word, *_both(pair, "peak_memory_mib")
+    )
+
+
+def _both(pair: Pair, column: str) -> tuple[float, float]:
+    return _mean(pair.a, column), _mean(pair.b, column)
+
+
+def _mean(cell: Cell, column: str) -> float:
+    return estimate(cell, column).mean
