@@ -7,7 +7,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
-.PHONY: smoke test coverage lint types bench clean
+.PHONY: smoke test coverage lint types bench docs clean
 
 smoke: $(READY)
 	$(BIN)/harness run --grid smoke
@@ -28,6 +28,9 @@ types: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.spine
+
+docs: $(READY)
+	$(BIN)/python -m harness.documentation docs $(ARGS)
 
 $(READY): requirements.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 found: install one or run make PYTHON=/path/to/python"; exit 2; }
