@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from harness import device
+from harness.processors import cores
 
 RESULT = Path(__file__).parent / "results" / "metrics.json"
 PARTS = {
@@ -34,7 +35,7 @@ def main() -> None:
     figures: dict[str, Any] = {
         "machine": {
             "cpu": device.label(torch.device("cpu")),
-            "cores": device.cores(),
+            "cores": cores(),
             "python": platform.python_version(),
             "torch": torch.__version__,
         }

@@ -21,6 +21,7 @@ import pandas as pd
 from benchmarks import memory
 from harness import device
 from harness.metrics import METRICS
+from harness.processors import cores
 
 HARNESS = [sys.executable, "-m", "harness"]
 # A cell that trains for about thirty seconds on one core.
@@ -55,7 +56,7 @@ def machine() -> dict[str, Any]:
 
     return {
         "cpu": device.label(torch.device("cpu")),
-        "cores": device.cores(),
+        "cores": cores(),
         "python": platform.python_version(),
         "torch": torch.__version__,
     }

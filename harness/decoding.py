@@ -1,12 +1,12 @@
 """Decodes a source into its staging folder with all cores."""
 
-import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from datasets.source import BLOCK, Source, read_block
+from harness.processors import cores
 from harness.staging import Reasons, Staging
 
 Tell = Callable[[int, int], None]  # images done, images in all
@@ -80,10 +80,3 @@ class Decoding:
             with self._lock:
                 self._read += len(pixels)
         return reasons
-
-
-def cores() -> int:
-    """Return the number of CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

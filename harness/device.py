@@ -110,10 +110,3 @@ def free_memory_mib() -> float:
 def total_memory_mib() -> float:
     """Return the memory of this machine, whoever uses it now."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / MIB
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    with contextlib.suppress(AttributeError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import __version__, caching, components, preparing
+from harness.processors import cores
 from harness.settings import settings
 
 _PACKAGES = (
@@ -35,7 +36,7 @@ def doctor(results: Path) -> dict[str, Any]:
         "harness": __version__,
         "python": platform.python_version(),
         "system": platform.platform(),
-        "cpu": f"{device.label(torch.device('cpu'))}, {device.cores()} cores",
+        "cpu": f"{device.label(torch.device('cpu'))}, {cores()} cores",
         "memory free": f"{device.free_memory_mib() / 1024:.1f} GiB",
         "cuda devices": ", ".join(cuda) or "none",
         "packages": {name: _version(name) for name in _PACKAGES},

@@ -17,6 +17,7 @@ from harness.errors import HarnessError, Interrupted
 from harness.grid import Cell, Grid, select
 from harness.preparation import Tell as Decoded
 from harness.preparation import silent
+from harness.processors import cores
 from harness.store import Store, now
 
 log = logging.getLogger(__name__)
@@ -195,13 +196,13 @@ def _slots(options: Options, cells: int) -> tuple[list[str], int]:
     from harness import device
 
     found = device.slots(options.device)
-    cores = device.cores()
+    available = cores()
     if found[0].startswith("cuda"):
         jobs = options.jobs or len(found)
-        return [found[k % len(found)] for k in range(jobs)], max(1, cores // jobs)
+        return [found[k % len(found)] for k in range(jobs)], max(1, available // jobs)
     room = max(1, int(device.total_memory_mib() // PROCESS_MIB))
-    jobs = options.jobs or max(1, min(cores, cells, room))
-    return ["cpu"] * jobs, max(1, cores // jobs)
+    jobs = options.jobs or max(1, min(available, cells, room))
+    return ["cpu"] * jobs, max(1, available // jobs)
 
 
 def _adopt(todo: Todo, options: Options, tell: Tell) -> list[plan.Checked]:

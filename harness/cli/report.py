@@ -47,6 +47,7 @@ def report(
     """Render tables, figures and one page from stored results, or print tables alone."""
     from harness import report as rendering
     from harness.inventory import store_of
+    from harness.processors import cores
 
     store = store_of(results, grid)
     if table is not None or format_ is not None or output_ is not None:
@@ -60,7 +61,7 @@ def report(
         else:
             typer.echo("\n".join(changed) or "every verdict is as before")
         raise typer.Exit(1 if changed else 0)
-    rendered = rendering.render(store, reports / store.name)
+    rendered = rendering.render(store, reports / store.name, workers=cores())
     if json:
         output.show_json({"page": str(rendered.page), "summary": rendered.summary})
         return

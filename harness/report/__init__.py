@@ -21,12 +21,14 @@ class Rendered:
     summary: str
 
 
-def render(store: "Store", out: Path) -> Rendered:
+def render(store: "Store", out: Path, workers: int = 1) -> Rendered:
     """Write the report of a grid's stored rows to `out` and return what was written.
 
     A pure function of the store: the same rows give the same bytes. Writes `index.html`, every
     table of it as `tables/<name>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`, and
-    `claims.csv` where the documents claim something of its cells.
+    `claims.csv` where the documents claim something of its cells. With several `workers`, groups
+    are drawn in as many processes, which import the caller's main module: a script that asks for
+    them needs `if __name__ == "__main__"`.
 
     Raises:
         StoreError: nothing was ever run in the store's folder.
@@ -34,7 +36,7 @@ def render(store: "Store", out: Path) -> Rendered:
     """
     from harness.report.page import write
 
-    return write(store, out)
+    return write(store, out, workers)
 
 
 def check(store: "Store", out: Path) -> list[str]:

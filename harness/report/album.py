@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, overload
+
+import numpy as np
 
 from harness.report.artefacts import Pictures, load_pictures
 from harness.store import Store
@@ -26,7 +29,8 @@ class Album(Sequence[Pictures]):
 
     def _first(self, count: float) -> list[Pictures]:
         while self._unread and len(self._read) < count:
-            self._read += load_pictures(self._store, self._cell, [self._unread.pop(0)])
+            found = load_pictures(self._store, self._cell, [self._unread.pop(0)])
+            self._read += [_sharing(each, self._read) for each in found]
         return self._read
 
     def __len__(self) -> int:
@@ -48,3 +52,10 @@ class Album(Sequence[Pictures]):
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_read": [], "_unread": list(self._seeds)}
+
+
+def _sharing(own: Pictures, others: list[Pictures]) -> Pictures:
+    """The inputs of all seeds are the same images: they are kept once."""
+    if others and np.array_equal(own.inputs, others[0].inputs):
+        return replace(own, inputs=others[0].inputs)
+    return own

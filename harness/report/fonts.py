@@ -21,8 +21,11 @@ def light_font() -> Iterator[None]:
 
     PDFs embed fonts as Type 42, which journals ask for; Matplotlib parses the font anew for each
     of them, 0.2 s for the whole font and its layout tables, 0.01 s for this copy. Letters outside
-    the copy are taken from the whole font.
+    the copy are taken from the whole font. Within another such block it is there already.
     """
+    if LIGHT in families():
+        yield
+        return
     with tempfile.TemporaryDirectory(prefix="harness-font-") as folder:
         path = Path(folder) / "light.ttf"
         _write(path)

@@ -1,4 +1,5 @@
-// Everything here adds to a page that reads in full without it.
+// Everything here adds to a page that reads in full without it; to show what the documents print
+// beside our numbers is left to the style sheet.
 (() => {
   "use strict";
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -16,19 +17,30 @@
     return String(a).localeCompare(String(b), "en", { numeric: true });
   };
   const closeRows = (table) => all("button.open[aria-expanded=true]", table).forEach((b) => b.click());
+  // A row that heads a block stays where it is: what follows it is a run of its own.
+  const runsOf = (table) => {
+    const runs = [{ head: null, rows: [] }];
+    [...table.tBodies[0].rows].forEach((row) => {
+      if (row.classList.contains("block")) runs.push({ head: row, rows: [] });
+      else runs[runs.length - 1].rows.push(row);
+    });
+    return runs;
+  };
   const sort = (table, header) => {
     closeRows(table);
-    const body = table.tBodies[0];
     const index = header.cellIndex;
     const descending = header.getAttribute("aria-sort") === "ascending";
     all("thead th", table).forEach((th) => th.removeAttribute("aria-sort"));
     header.setAttribute("aria-sort", descending ? "descending" : "ascending");
-    const rows = [...body.rows].map((row) => ({ row, key: keyOf(row, index) }));
-    rows.sort((a, b) => {
-      if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
-      return (descending ? -1 : 1) * compare(a.key, b.key);
+    table.dataset.sorted = index;
+    runsOf(table).forEach(({ head, rows }) => {
+      const keyed = rows.map((row) => ({ row, key: keyOf(row, index) }));
+      keyed.sort((a, b) => {
+        if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
+        return (descending ? -1 : 1) * compare(a.key, b.key);
+      });
+      table.tBodies[0].append(...(head ? [head] : []), ...keyed.map(({ row }) => row));
     });
-    body.append(...rows.map(({ row }) => row));
   };
   all("table.sortable").forEach((table) => {
     all("thead th", table).forEach((header) => {
@@ -95,12 +107,17 @@
     listing.querySelector(".filter").addEventListener("input", (event) => {
       closeRows(table);
       const words = event.target.value.toLowerCase().split(/\s+/);
-      [...table.tBodies[0].rows].forEach((row) => {
-        const name = row.cells[0].textContent.toLowerCase();
-        row.hidden = !words.every((word) => name.includes(word));
+      let count = 0;
+      runsOf(table).forEach(({ head, rows }) => {
+        rows.forEach((row) => {
+          const name = row.cells[0].textContent.toLowerCase();
+          row.hidden = !words.every((word) => name.includes(word));
+        });
+        const left = rows.filter((row) => !row.hidden).length;
+        if (head) head.hidden = left === 0;
+        count += left;
       });
-      const count = [...table.tBodies[0].rows].filter((row) => !row.hidden).length;
-      said.textContent = `${count} rows shown`;
+      said.textContent = `${count} ${count === 1 ? "row" : "rows"} shown`;
     });
     all("button.copy", listing).forEach((button) => button.addEventListener("click", async () => {
       const format = button.dataset.format;
@@ -172,16 +189,24 @@
 
   // A click enlarges the image under the pointer; arrow keys walk along the strip.
   const dialog = document.querySelector("dialog.zoom");
+  const [view, plot, what] = [".view", ".plot", ".what"].map((c) => dialog.querySelector(c));
+  const steps = all(".previous, .next", dialog);
   let strip = null;
   let index = 0;
   const enlarge = () => {
     const count = Number(strip.dataset.count);
     index = (index + count) % count;
     const limit = Math.min(window.innerWidth - 80, window.innerHeight - 200, 768);
-    show(dialog.querySelector(".view"), strip, index, limit);
+    show(view, strip, index, limit);
     const words = strip.querySelector("img").alt;
-    dialog.querySelector("img").alt = `${words}, number ${index + 1}`;
-    dialog.querySelector(".what").textContent = `${words} · ${index + 1} of ${count}`;
+    view.querySelector("img").alt = `${words}, number ${index + 1}`;
+    what.textContent = `${words} · ${index + 1} of ${count}`;
+  };
+  const open = (drawn) => {
+    view.hidden = drawn;
+    plot.hidden = !drawn;
+    steps.forEach((button) => { button.hidden = drawn; });
+    dialog.showModal();
   };
   all(".strip").forEach((button) => button.addEventListener("click", (event) => {
     const bounds = button.getBoundingClientRect();
@@ -190,21 +215,60 @@
     index = Math.min(Number(button.dataset.count) - 1,
       Math.max(0, Math.floor(across * Number(button.dataset.count))));
     enlarge();
-    dialog.showModal();
+    open(false);
   }));
-  const step = (by) => { index += by; enlarge(); };
+  const step = (by) => {
+    if (view.hidden) return;
+    index += by;
+    enlarge();
+  };
   dialog.querySelector(".previous").addEventListener("click", () => step(-1));
   dialog.querySelector(".next").addEventListener("click", () => step(1));
   dialog.addEventListener("keydown", (event) => {
     if (event.key === "ArrowLeft") step(-1);
     if (event.key === "ArrowRight") step(1);
   });
+  dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
 
+  // A figure enlarges by moving into the dialog and back: a copy would have its identifiers twice.
+  let home = null;
+  all("figure.wide, figure.narrow").forEach((figure) => {
+    const place = figure.querySelector(".scroll");
+    const caption = figure.querySelector("figcaption");
+    const words = [...caption.childNodes].filter((node) => !node.classList?.contains("file"))
+      .map((node) => node.textContent).join("").trim();
+    const bring = () => {
+      home = place;
+      place.style.minHeight = `${place.getBoundingClientRect().height}px`;
+      plot.append(place.firstElementChild);
+      what.textContent = words;
+      open(true);
+    };
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "enlarge";
+    button.textContent = "Enlarge";
+    button.setAttribute("aria-label", `Enlarge the figure: ${words.split(/[.:;] /)[0]}`);
+    button.addEventListener("click", bring);
+    caption.append(" ", button);
+    place.addEventListener("click", bring);
+  });
+  dialog.addEventListener("close", () => {
+    if (home === null) return;
+    home.append(plot.firstElementChild);
+    home.style.minHeight = "";
+    home = null;
+  });
+
+  // Paper shows all: what is closed opens for printing and closes after it.
+  let closed = [];
   window.addEventListener("beforeprint", () => {
     all(".details").forEach((block) => { block.hidden = false; });
-    all("details").forEach((each) => { each.open = true; });
+    closed = all("details:not([open])");
+    closed.forEach((each) => { each.open = true; });
   });
   window.addEventListener("afterprint", () => {
     all(".details").forEach((block) => { block.hidden = true; });
+    closed.forEach((each) => { each.open = false; });
   });
 })();

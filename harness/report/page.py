@@ -9,28 +9,24 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
+from harness.merged import MergedStore
 from harness.report import CLAIMS, Rendered, ledger
+from harness.report.annotations import is_learned
 from harness.report.collect import Group, collect
-from harness.report.fonts import light_font
+from harness.report.drawers import draw
 from harness.report.palette import BLACK, looks
-from harness.report.paper_tables import paper_tables
-from harness.report.sections import Section, gallery, listing, section
-from harness.report.small_tables import protocol_table
-from harness.report.table import Table
+from harness.report.sections import Section
+from harness.report.whole import Whole
 from harness.store import Store
 from harness.terminal.wording import report_command
 
-# A page of 15 MiB opens at once; what figures and tables leave of 13 MiB goes to pictures.
-PAGE_BYTES = 13 * 2**20
-LEAST_PICTURES = 64 * 2**10
 
-
-def write(store: Store, out: Path) -> Rendered:
+def write(store: Store, out: Path, workers: int = 1) -> Rendered:
     """Render the report of `store` to `out`; see `harness.report.render`."""
     grid = store.grid()
-    groups = collect(store, grid)
+    groups = collect(MergedStore(store.root), grid)
     try:
-        return _write(grid, groups, out)
+        return _write(grid, groups, out, workers)
     except OSError as error:
         raise HarnessError(
             f"cannot write the report to {out} ({error.strerror}): "
@@ -43,21 +39,17 @@ def check(store: Store, out: Path) -> list[str]:
     return ledger.changed(ledger.judge(collect(store, store.grid())), out / CLAIMS)
 
 
-def _write(grid: dict[str, Any], groups: list[Group], out: Path) -> Rendered:
+def _write(grid: dict[str, Any], groups: list[Group], out: Path, workers: int) -> Rendered:
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     palette = looks(cell.label for group in groups for cell in group.cells)
-    written: list[Path] = []
-    with light_font():
-        sections = [section(group, palette, out, written) for group in groups]
-    protocol = listing(protocol_table(groups), out, written).table if groups else None
-    papers = [listing(table, out, written).table for table in paper_tables(groups)]
+    sections, every, written = draw(groups, palette, out, workers)
     judged = ledger.judge(groups)
     if judged:
         written.append(out / CLAIMS)
         written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
     page = out / "index.html"
-    page.write_text(_html(grid, sections, palette, protocol, judged, papers), encoding="utf-8")
+    page.write_text(_html(grid, sections, palette, every, judged), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]
     return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
 
@@ -66,12 +58,9 @@ def _html(
     grid: dict[str, Any],
     sections: list[Section],
     palette: dict[str, Any],
-    protocol: Table | None,
+    every: Whole,
     judged: list[ledger.Judged],
-    papers: list[Table],
 ) -> str:
-    drawn = sum(len(figure.svg) for each in sections for figure in each.figures.values())
-    budget = max(LEAST_PICTURES, (PAGE_BYTES - drawn) // max(1, len(sections)))
     environment = Environment(
         loader=PackageLoader("harness.report", "."),
         autoescape=True,
@@ -84,11 +73,10 @@ def _html(
         grid=grid,
         report_command=report_command(grid["name"], Path(grid.get("results", "results"))),
         sections=sections,
-        galleries=[gallery(each.group, each.strips, budget) for each in sections],
         looks=palette,
         black=BLACK,
-        protocol=protocol,
-        papers=papers,
+        learned={c.label for each in sections for c in each.group.cells if is_learned(c.loss)},
+        every=every,
         claims=judged,
         verdicts=ledger.counts(judged),
         made=_made([each.group for each in sections]),

@@ -1,5 +1,6 @@
 """The documents' figures, drawn from what we stored: their losses in their order."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.collect import Cell, Group
@@ -32,15 +33,16 @@ class PaperFigure:
     photographic: bool
 
 
-def paper_figures(groups: list[Group], looks: dict[str, Look]) -> list[PaperFigure]:
-    """Return each figure of the documents of which these groups have something to show.
+def paper_figures(groups: list[Group], looks: dict[str, Look]) -> Iterator[PaperFigure]:
+    """Yield each figure of the documents of which these groups have something to show.
 
     Where the groups have nothing of a figure's own data set, the one that stands in for it is
     taken. `looks` has the look of every label of the groups' cells.
     """
     cells = by_key(groups)
-    found = (_figure(plan, cells, looks) for plan in plans())
-    return [each for each in found if each is not None]
+    for plan in plans():  # one after the other: a figure is let go of before the next is drawn
+        if (found := _figure(plan, cells, looks)) is not None:
+            yield found
 
 
 def _figure(plan: Plan, cells: dict[Key, Cell], looks: dict[str, Look]) -> PaperFigure | None:

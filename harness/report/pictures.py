@@ -1,4 +1,4 @@
-"""Pictures for the page: strips of images as PNG in their own resolution."""
+"""Pictures for the page: strips of images in their own resolution."""
 
 import base64
 import io
@@ -54,11 +54,9 @@ def _alike(a: Pictures, b: Pictures) -> bool:
 
 
 def affordable(found: Strips, budget: int) -> tuple[int, int]:
-    """Return how many images across and how many rows a page of `budget` bytes can hold.
-
-    PNG leaves natural images at about their raw size, and base64 adds a third.
-    """
-    image = int(np.prod(found.inputs.shape[1:])) * 4 // 3
+    """Return how many images across and how many rows a page of `budget` bytes can hold."""
+    first = np.stack([each.recon[0] for each in found.cells.values()])
+    image = max(1, len(strip(first).source) // len(first))
     available = min(len(found.inputs), *(len(each.samples) for each in found.cells.values()))
     # Per loss: reconstructions and samples, and the four images of median and worst.
     rows = max(1, min(len(found.cells), budget // (6 * image)))
@@ -78,10 +76,15 @@ def strip(images: Bytes) -> Strip:
 
 
 def data_address(canvas: NDArray[np.uint8]) -> str:
-    """Return a picture `(H, W, 2 or 4)`, grey or colour with alpha, as a PNG data address."""
+    """Return a picture `(H, W, 2 or 4)`, grey or colour with alpha, as a data address.
+
+    As WebP without loss, two thirds of PNG's size: every pixel is exact.
+    """
     stream = io.BytesIO()
-    Image.fromarray(canvas).save(stream, "png", compress_level=6)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    Image.fromarray(canvas).convert("RGBA").save(
+        stream, "webp", lossless=True, quality=50, method=2
+    )
+    return "data:image/webp;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def extremes(pictures: Pictures) -> Strip | None:

@@ -1,25 +1,48 @@
 """A group as the page shows it: sentences, tables, figures and pictures, ready for the template."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.report.annotations import Beside, beside
 from harness.report.answer import answer
+from harness.report.budget import budget_table
 from harness.report.collect import Group
+from harness.report.comparisons import comparison_table
 from harness.report.details import Detail, detail
 from harness.report.drawing import Drawn, inline, save
 from harness.report.export import to_csv, to_latex, to_markdown
+from harness.report.figures_budget import budget_figure
 from harness.report.figures_cost import price_figure, quality_figure
 from harness.report.figures_images import grid_figures
+from harness.report.figures_kernels import kernel_figure
 from harness.report.figures_radial import band_table, radial_figure
 from harness.report.figures_spectra import spectra_figure
-from harness.report.figures_tradeoff import matched_table, tradeoff_figure
+from harness.report.figures_tradeoff import tradeoff_figure
 from harness.report.figures_tuning import training_figure, tuning_figure
 from harness.report.leading import leading, remark
 from harness.report.main_table import FURTHER, further_table, main_table
+from harness.report.matched import full_matched_table, matched_table
 from harness.report.palette import Look
 from harness.report.pictures import Strip, Strips, affordable, extremes, strip, strips
 from harness.report.small_tables import price_table, tuning_table
 from harness.report.table import Table
+
+# A page of 15 MiB opens at once; its figures and pictures have 13 MiB.
+ROOM = 13 * 2**20
+LEAST_PICTURES = 64 * 2**10
+
+FIGURES: dict[str, Callable[[Group, dict[str, Look]], Drawn | None]] = {
+    "quality": quality_figure,
+    "spectra": lambda shown, _: spectra_figure(shown),
+    "radial": radial_figure,
+    "budget": budget_figure,
+    "kernels": kernel_figure,
+    "tradeoff": tradeoff_figure,
+    "tuning": tuning_figure,
+    "training": training_figure,
+    "price": price_figure,
+}
 
 
 @dataclass(frozen=True)
@@ -73,37 +96,48 @@ class Section:
     group: Group
     sentences: list[str]
     listing: Listing
+    beside: Beside  # what documents print of the main table's entries
     details: list[Detail]
     figures: dict[str, Figure]
     tables: dict[str, Table]
     further: list[Table]
-    strips: Strips | None
+    gallery: Gallery | None
     remark: str  # which losses the figures leave out
 
 
-def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) -> Section:
-    """Draw and write what belongs to one group; `files` gains the paths written."""
+def section(
+    group: Group, looks: dict[str, Look], out: Path, files: list[Path], room: int = ROOM
+) -> Section:
+    """Draw and write what belongs to one group; `files` gains the paths written.
+
+    `room` is what figures and pictures may take of the page, in bytes.
+    """
     shown = leading(group)
     found = strips(shown)
     figures = _figures(shown, looks, out, files)
     for grid in grid_figures(shown, found):
         files += save(grid, out / "figures")[0]
     tables = {
+        "comparisons": comparison_table(group),
         "matched": matched_table(group),
+        "matched_full": full_matched_table(group),
         "tuning": tuning_table(group),
         "price": price_table(group),
         "bands": band_table(group),
+        "budget": budget_table(group),
     }
     further = [further_table(group, kind) for kind in FURTHER]
+    table = main_table(group)
     return Section(
         group,
         answer(group),
-        listing(main_table(group), out, files),
+        listing(table, out, files),
+        beside(group, table),
         [detail(cell) for cell in group.cells],
         figures,
         {key: listing(each, out, files).table for key, each in tables.items() if each is not None},
         [listing(each, out, files).table for each in further if each is not None],
-        found,
+        gallery(found, max(LEAST_PICTURES, room - sum(len(each.svg) for each in figures.values()))),
         remark(group, shown),
     )
 
@@ -111,19 +145,14 @@ def section(group: Group, looks: dict[str, Look], out: Path, files: list[Path]) 
 def _figures(
     shown: Group, looks: dict[str, Look], out: Path, files: list[Path]
 ) -> dict[str, Figure]:
-    drawn = {
-        "quality": quality_figure(shown, looks),
-        "spectra": spectra_figure(shown),
-        "radial": radial_figure(shown, looks),
-        "tradeoff": tradeoff_figure(shown, looks),
-        "tuning": tuning_figure(shown, looks),
-        "training": training_figure(shown, looks),
-        "price": price_figure(shown, looks),
-    }
-    return {key: _figure(each, out, files) for key, each in drawn.items() if each is not None}
+    drawn: Iterator[tuple[str, Drawn | None]] = (
+        (key, draw(shown, looks)) for key, draw in FIGURES.items()
+    )  # one after the other: a figure is let go of before the next is drawn
+    return {key: figure(each, out, files) for key, each in drawn if each is not None}
 
 
-def _figure(drawn: Drawn, out: Path, files: list[Path]) -> Figure:
+def figure(drawn: Drawn, out: Path, files: list[Path]) -> Figure:
+    """Write a figure and return what stands of it in the page."""
     paths, svg = save(drawn, out / "figures")
     files += paths
     return Figure(drawn.name, inline(svg, drawn), drawn.alt, drawn.wide)
@@ -138,7 +167,7 @@ def listing(table: Table, out: Path, files: list[Path]) -> Listing:
     return Listing(table, texts["md"], texts["tex"])
 
 
-def gallery(group: Group, found: Strips | None, budget: int) -> Gallery | None:
+def gallery(found: Strips | None, budget: int) -> Gallery | None:
     """Return the page's pictures within a budget of bytes; None where none are stored."""
     if found is None:
         return None

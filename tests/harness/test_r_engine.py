@@ -15,6 +15,7 @@ import losses
 from harness import device, grid, run, weights
 from harness.engines.forkserver import warm_up
 from harness.errors import HarnessError, Interrupted, StoreError
+from harness.processors import cores
 from harness.store import Store, newest
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -180,7 +181,7 @@ def test_the_same_grid_in_two_folders_gives_the_same_numbers(tmp_path: Path) -> 
     assert (
         len(first) == 6
         and set(first["status"]) == {"ok"}
-        and set(first["threads"]) == {max(1, device.cores() // 2)}
+        and set(first["threads"]) == {max(1, cores() // 2)}
     )
     # the whole again changes nothing, and another grid with a cell of this one takes it over
     tiny.assert_same_numbers(execute(found, tmp_path / "a", jobs=2), first)

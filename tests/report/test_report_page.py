@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,8 +26,8 @@ from harness.store import Store
 ALWAYS = ("quality-cost", "training", "price")
 MORE = ("reconstructions", "samples", "spectra", "radial", "tradeoff", "tuning")
 TABLES = {
-    "photos32-conv4": ("rate-matched", "tuning", "price", "bands", "reconstruction"),
-    "digits-size-28-conv4": ("price", "reconstruction"),
+    "photos32-conv4": ("comparisons", "rate-matched", "tuning", "price", "bands", "reconstruction"),
+    "digits-size-28-conv4": ("comparisons", "price", "reconstruction"),
 }
 GROUPS = {"photos32-conv4": (*ALWAYS, *MORE), "digits-size-28-conv4": ALWAYS}
 
@@ -221,57 +220,3 @@ def test_pictures_that_are_missing_or_damaged(tmp_path: Path) -> None:
     damaged.write_bytes(b"PK\x03\x04 cut short")
     text = render(store, tmp_path / "out").page.read_text()
     assert "Pictures not stored." in text and "Spectra not stored." in text
-
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-PROBE = """
-<script>
-window.addEventListener("load", () => {
-  const table = document.querySelector("table.sortable");
-  const names = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
-  const button = [...table.tHead.rows[0].cells].find((th) => th.textContent.includes("PSNR"));
-  button.querySelector("button").click();
-  const up = names();
-  button.querySelector("button").click();
-  const down = names();
-  const filter = document.querySelector("input.filter");
-  filter.value = "ssim";
-  filter.dispatchEvent(new Event("input"));
-  const left = [...table.tBodies[0].rows].filter((row) => !row.hidden).length;
-  table.querySelector("button.open").click();
-  const opened = table.querySelectorAll("td.opened").length;
-  const compare = document.querySelectorAll(".compare:not([hidden])").length;
-  const found = { up, down, left, opened, compare, sort: button.getAttribute("aria-sort") };
-  document.title = "FOUND " + JSON.stringify(found);
-});
-</script>
-"""
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
-def test_sorting_filtering_and_opening_in_a_browser(text: str, tmp_path: Path) -> None:
-    import html
-    import json
-
-    page = tmp_path / "page.html"
-    page.write_text(text.replace("</body>", PROBE + "</body>"))
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    done = subprocess.run(
-        [CHROMIUM or "", *options, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
-         "--enable-logging=stderr", f"file://{page}"],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    match = re.search(r"<title>FOUND (.*?)</title>", done.stdout)
-    assert match, done.stderr[-2000:]
-    found = json.loads(html.unescape(match[1]))
-    assert found["sort"] == "descending"
-    first = [re.sub(r"\W.*", "", name) for name in found["down"]]
-    assert first[0] == "l2"  # the best PSNR of the synthetic losses
-    measured = [name for name in found["up"] if "mean image" not in name]
-    assert measured[0].startswith("ssim")
-    assert {name.split()[0] for name in found["up"][-3:]} == {"ffl", "lpips", "odd_50%\\{x}"}
-    assert (found["left"], found["opened"]) == (1, 1)
-    assert found["compare"] == 1
-    assert "Uncaught" not in done.stderr and "CONSOLE" not in done.stderr

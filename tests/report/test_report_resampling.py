@@ -167,8 +167,7 @@ def test_other_images_are_not_paired(made: Make) -> None:
     frames = [pd.DataFrame({"frd_gen": [1.0, 2.0, 3.0]}, index=index) for index in ([0, 1, 2],) * 2]
     frames[1].index = pd.Index([7, 8, 9])
     first, second = (
-        replace(cell, scores=Scores.known(frame))
-        for cell, frame in zip(cells, frames, strict=True)
+        replace(cell, scores=Scores.known(frame)) for cell, frame in zip(cells, frames, strict=True)
     )
     assert compare(first, second, "frd_gen") is None
 

@@ -1,0 +1,145 @@
+"""The report of a large store: time and memory to render it, one table again, the page in Chromium.
+
+    python -m benchmarks.report [--results FOLDER]
+
+The store is made of invented numbers: `tests/report/fixture_store.py` in full, every cell of every
+table of the documents, 1,008 rows with scores of 2,000 images and 16 pictures per final model.
+Rendering runs on two cores in a process of its own; the memory is the highest sum over it and its
+workers of the proportional set size in `/proc`, looked at five times a second.
+Written to `benchmarks/results/report.json`.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).parents[1] / "tests" / "report"
+RESULT = Path(__file__).parent / "results" / "report.json"
+CORES = 2
+RENDER = """
+import sys
+from pathlib import Path
+from harness.report import render
+from harness.store import Store
+
+if __name__ == "__main__":
+    render(Store(Path(sys.argv[1])), Path(sys.argv[2]), workers=int(sys.argv[3]))
+"""
+
+
+def descendants(parent: int) -> list[int]:
+    """Return a process and all below it."""
+    found = [parent]
+    for path in Path(f"/proc/{parent}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += [pid for child in path.read_text().split() for pid in descendants(int(child))]
+    return found
+
+
+def held(pid: int) -> float:
+    """Return the MiB that a process holds, shared pages divided among those who share them."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def held_by_all(parent: int) -> float:
+    """Return the MiB that a process and all below it hold now."""
+    total = 0.0
+    for pid in descendants(parent):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            total += held(pid)
+    return total
+
+
+def watched(command: list[str]) -> dict[str, float]:
+    """Run a command on two cores; return its seconds, processor seconds and memory."""
+    before, started = os.times(), time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES]),
+        stdout=subprocess.DEVNULL,
+    )
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, held_by_all(process.pid))
+        time.sleep(0.2)
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    after = os.times()
+    cpu = sum(after[2:4]) - sum(before[2:4])
+    return {
+        "seconds": round(time.perf_counter() - started, 1),
+        "cpu_seconds": round(cpu, 1),
+        "peak_mib": round(peak),
+    }
+
+
+def opening(page: Path, folder: Path, rounds: int = 3) -> dict[str, list[float]] | None:
+    """Return the seconds from the address to the painted page, or None without Chromium."""
+    from devtools import CHROMIUM, browser
+
+    if CHROMIUM is None:
+        return None
+    times = {}
+    for width in (1280, 400):
+        with browser(folder / f"profile-{width}") as running:
+            running.resize(width)
+            times[f"{width}_px"] = [round(running.open(page), 2) for _ in range(rounds)]
+    return times
+
+
+def measure(folder: Path, results: Path | None) -> dict[str, Any]:
+    """Measure everything; `results` is a store made before."""
+    import fixture_store
+
+    root = results or folder / "papers"
+    if results is None:
+        fixture_store.build(root, fixture_store.FULL)
+    script = folder / "render.py"
+    script.write_text(RENDER)
+    python, out = sys.executable, folder / "out"
+    merged = root / "_report" / "rows.parquet"
+    merged.unlink(missing_ok=True)  # as if nothing had been rendered before
+    load = round(os.getloadavg()[0], 1)
+    first = watched([python, str(script), str(root), str(out), str(CORES)])
+    again = watched([python, str(script), str(root), str(out), str(CORES)])
+    one = [python, "-m", "harness", "report", "--grid", root.name, "--results", str(root.parent)]
+    page = out / "index.html"
+    return {
+        "rows": len(list(root.glob("*.parquet"))),
+        "cores": CORES,
+        "cpu": platform.machine(),
+        "load_before": load,
+        "render": first,
+        "render_again": again,
+        "one_table": watched([*one, "--table", "bredell-2"]),
+        "page_mib": round(page.stat().st_size / 2**20, 1),
+        "page_opens_seconds": opening(page, folder),
+    }
+
+
+def main() -> None:
+    """Measure and write the result."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path, help="a fixture store made before")
+    given = parser.parse_args()
+    sys.path.insert(0, str(TESTS))
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(Path(folder), given.results)
+    RESULT.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()

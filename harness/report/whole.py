@@ -1,0 +1,91 @@
+"""What the page says of all groups together: ranks, the documents' tables and figures."""
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from harness.report.collect import Group
+from harness.report.drawing import inline, save
+from harness.report.figures_ranks import rank_figure
+from harness.report.fonts import light_font
+from harness.report.palette import Look
+from harness.report.paper_figures import PaperFigure, paper_figures
+from harness.report.paper_tables import paper_tables
+from harness.report.rank_table import rank_table
+from harness.report.sections import Figure, Listing, figure, listing
+from harness.report.small_tables import protocol_table
+
+# Of a figure made of photographs, pixels across on the page; its files have them all.
+ACROSS = 1400
+
+
+@dataclass(frozen=True)
+class DocumentFigure:
+    """A figure of a document: drawn in `svg` or, made of photographs, a `picture` (data URI)."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    wide: bool
+    svg: str
+    picture: str
+    size: tuple[int, int]  # of the picture, in pixels
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Everything that belongs to no single group; None where there is nothing to show."""
+
+    ranks: Figure | None
+    rank_table: Listing | None
+    papers: list[Listing]
+    figures: list[DocumentFigure]
+    protocol: Listing | None
+
+
+def whole(groups: list[Group], looks: dict[str, Look], out: Path, files: list[Path]) -> Whole:
+    """Draw and write what belongs to no single group; `files` gains the paths written."""
+    ranked = rank_table(groups)
+    with light_font():
+        drawn = rank_figure(groups, looks)
+        ranks = None if drawn is None else figure(drawn, out, files)
+        figures = [_document_figure(each, out, files) for each in paper_figures(groups, looks)]
+    return Whole(
+        ranks,
+        None if ranked is None else listing(ranked, out, files),
+        [listing(table, out, files) for table in paper_tables(groups)],
+        figures,
+        listing(protocol_table(groups), out, files) if groups else None,
+    )
+
+
+def _document_figure(each: PaperFigure, out: Path, files: list[Path]) -> DocumentFigure:
+    drawn = each.drawn
+    paths, svg = save(drawn, out / "figures")
+    files += paths
+    picture, size = "", (0, 0)
+    if each.photographic:
+        svg = ""
+        picture, size = _picture(next(path for path in paths if path.suffix == ".png"))
+    else:
+        svg = inline(svg, drawn)
+    return DocumentFigure(
+        drawn.name, each.title, each.caption, drawn.alt, drawn.wide, svg, picture, size
+    )
+
+
+def _picture(path: Path) -> tuple[str, tuple[int, int]]:
+    """Return a PNG small enough for a page, as a data URI, and its size."""
+    with Image.open(path) as opened:
+        image = opened.convert("RGB")
+    if image.width > ACROSS:
+        height = round(image.height * ACROSS / image.width)
+        image = image.resize((ACROSS, height), Image.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    image.save(stream, "WEBP", quality=80, method=4)
+    encoded = base64.b64encode(stream.getvalue()).decode()
+    return f"data:image/webp;base64,{encoded}", image.size
