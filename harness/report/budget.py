@@ -45,12 +45,15 @@ def power_by_band(images: NDArray[np.float64]) -> Split:
     One number per entry of `BANDS`; they sum to the mean square (Parseval's theorem).
     """
     height, width = images.shape[-2:]
-    radius = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :])
+    across = np.fft.rfftfreq(width)
+    radius = np.hypot(np.fft.fftfreq(height)[:, None], across[None, :])
     # A bin at 1/3 must not move with rounding: 1e-9 cycles per pixel are no frequency's distance.
     band = np.searchsorted(np.array(list(BANDS.values())) + 1e-9, radius.ravel())
+    # Half the plane: a bin stands for its mirror image too, but where that is in the half itself.
+    counts = np.where((across == 0) | (across == 0.5), 1.0, 2.0)
     total = np.zeros(len(BANDS))
     for image in images:  # one at a time: a set of large images would not fit twice
-        power = (np.abs(np.fft.fft2(image)) ** 2).mean(axis=0)
+        power = counts * (np.abs(np.fft.rfft2(image)) ** 2).mean(axis=0)
         total += np.bincount(band, power.ravel(), minlength=len(BANDS))
     return total / len(images) / (height * width) ** 2
 

@@ -26,7 +26,15 @@ from harness.store import Store
 ALWAYS = ("quality-cost", "training", "price")
 MORE = ("reconstructions", "samples", "spectra", "radial", "tradeoff", "tuning")
 TABLES = {
-    "photos32-conv4": ("comparisons", "rate-matched", "tuning", "price", "bands", "reconstruction"),
+    "photos32-conv4": (
+        "comparisons",
+        "rate-matched",
+        "tuning",
+        "price",
+        "bands",
+        "budget",
+        "reconstruction",
+    ),
     "digits-size-28-conv4": ("comparisons", "price", "reconstruction"),
 }
 GROUPS = {"photos32-conv4": (*ALWAYS, *MORE), "digits-size-28-conv4": ALWAYS}
@@ -100,7 +108,17 @@ def test_the_page_loads_nothing(text: str, page: Reader) -> None:
 
 
 def test_the_page_has_every_section_in_order(page: Reader) -> None:
-    sections = ["answer", "table", "pictures", "spectra", "tradeoff", "tuning", "price", "made"]
+    sections = [
+        "answer",
+        "table",
+        "ranks",
+        "pictures",
+        "spectra",
+        "tradeoff",
+        "tuning",
+        "price",
+        "made",
+    ]
     assert [each for each in page.ids if each in sections] == sections
 
 
@@ -120,9 +138,15 @@ def test_the_page_is_small(rendered: Rendered) -> None:
 def test_files_are_there_and_not_blank(rendered: Rendered) -> None:
     folder = rendered.page.parent
     names = {str(path.relative_to(folder)) for path in rendered.files}
-    stems = {"protocol", *GROUPS, *(f"{g}-{name}" for g, found in TABLES.items() for name in found)}
+    stems = {
+        "protocol",
+        "ranks",
+        *GROUPS,
+        *(f"{g}-{name}" for g, found in TABLES.items() for name in found),
+    }
     tables = {f"tables/{stem}.{suffix}" for stem in stems for suffix in ("md", "tex", "csv")}
     stems = {f"figures/{group}-{name}" for group, found in GROUPS.items() for name in found}
+    stems |= {"figures/ranks", "figures/photos32-conv4-budget"}
     figures = {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png", "pdf", "csv")}
     assert names == {"index.html"} | tables | figures
     for stem in stems:
