@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from harness.metrics import IN_ANY_SPACE, SPACES, space_of
 from harness.report.collect import Cell
+from losses import REGISTRY
 
 # A metric on the network that a loss was trained with favours that loss: home advantage.
 LOSS_NETWORK = {
@@ -74,3 +75,8 @@ def optimised(cell: Cell, metric: str) -> bool:
     if home(cell, metric):
         return False
     return any(metric in FORMULA.get(term, ()) for term in terms(cell.loss))
+
+
+def is_learned(loss: str) -> bool:
+    """Tell whether a term of the loss is a learned one, which tables set apart by a rule."""
+    return any(name in REGISTRY and REGISTRY[name].family == "learned" for name in terms(loss))

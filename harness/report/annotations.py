@@ -1,15 +1,13 @@
-"""What the page adds to a grid's main table: the documents' numbers, which losses are learned."""
+"""What the page adds to a grid's main table: the documents' numbers."""
 
 from dataclasses import dataclass
 
 from harness.metrics import METRICS
 from harness.report import published
-from harness.report.advantage import terms
 from harness.report.collect import Group
 from harness.report.paper_tables import OTHER_SCALE, TITLES, by_key
 from harness.report.published import Published
 from harness.report.table import Entry, Table, number
-from losses import REGISTRY
 
 Place = tuple[str, str]  # the row's label, the column's key
 
@@ -51,8 +49,3 @@ def _text(each: Published, entry: Entry) -> str:
         return value
     difference = number(entry.value - each.value, METRICS[each.metric].decimals)
     return f"{value}; Δ {difference if difference.startswith('−') else '+' + difference}"
-
-
-def is_learned(loss: str) -> bool:
-    """Tell whether a term of the loss is a learned one, which tables set apart by a rule."""
-    return any(name in REGISTRY and REGISTRY[name].family == "learned" for name in terms(loss))

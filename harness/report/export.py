@@ -5,6 +5,7 @@ import io
 import math
 from itertools import groupby
 
+from harness.report.advantage import is_learned
 from harness.report.latex import latex_escape
 from harness.report.table import MISSING, Column, Entry, Row, Table
 
@@ -20,7 +21,9 @@ def to_latex(table: Table) -> str:
     environment, size = "table", r"\scriptsize\setlength{\tabcolsep}{3pt}"
     if width > MANY:
         environment, size = "table*", r"\tiny\setlength{\tabcolsep}{1.5pt}"
-    body = [_latex_row(row, width) for row in table.rows]
+    body = []
+    for above, row in zip((None, *table.rows), table.rows, strict=False):
+        body += [*_rule(above, row), _latex_row(row, width)]
     return "\n".join(
         [
             r"% needs \usepackage{booktabs}",
@@ -69,6 +72,12 @@ def _latex_notes(table: Table) -> list[str]:
         *notes,
         r"\end{minipage}",
     ]
+
+
+def _rule(above: Row | None, row: Row) -> list[str]:
+    """Return the rule above the learned losses, which stand last in a table or a block."""
+    plain = above is not None and above.loss and not is_learned(above.loss)
+    return [r"\midrule"] if plain and is_learned(row.loss) else []
 
 
 def _latex_row(row: Row, width: int) -> str:

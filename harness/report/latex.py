@@ -1,5 +1,6 @@
 """Text in LaTeX: what a table says in characters that any installation sets."""
 
+import re
 import unicodedata
 
 SIGNS = {
@@ -66,6 +67,16 @@ def latex_escape(text: str) -> str:
     named by its code point, because without a font for it LaTeX would stop there.
     """
     return "".join(SIGNS.get(character) or _other(character) for character in text)
+
+
+def readable(text: str) -> str:
+    """Return a quotation with its formulas in plain characters: `$\\Sigma(z)$` as Σ(z)."""
+    return re.sub(r"\$([^$]*)\$", lambda formula: re.sub(r"\\(\w+)", _letter, formula[1]), text)
+
+
+def _letter(command: re.Match[str]) -> str:
+    names = dict(zip(_GREEK.split(), _LETTERS, strict=True))
+    return names.get(command[1], command[0])
 
 
 def _other(character: str) -> str:

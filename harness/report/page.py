@@ -11,9 +11,10 @@ from markupsafe import Markup, escape
 from harness.errors import HarnessError
 from harness.merged import MergedStore
 from harness.report import CLAIMS, Rendered, ledger
-from harness.report.annotations import is_learned
+from harness.report.advantage import is_learned
 from harness.report.collect import Group, collect
 from harness.report.drawers import draw
+from harness.report.latex import readable
 from harness.report.palette import BLACK, looks
 from harness.report.sections import Section
 from harness.report.whole import Whole
@@ -68,7 +69,7 @@ def _html(
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters["code"] = code
+    environment.filters |= {"code": code, "readable": readable}
     return environment.get_template("page.html").render(
         grid=grid,
         report_command=report_command(grid["name"], Path(grid.get("results", "results"))),

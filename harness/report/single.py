@@ -91,7 +91,7 @@ def _html(tables: list[Table], groups: list[Group], title: str) -> str:
     from jinja2 import Environment, StrictUndefined
     from markupsafe import Markup
 
-    from harness.report.annotations import is_learned
+    from harness.report.advantage import is_learned
     from harness.report.palette import BLACK, looks
 
     cells = [cell for group in groups for cell in group.cells]

@@ -8,7 +8,7 @@ import pytest
 
 from harness.report.collect import Group
 from harness.report.export import to_csv, to_latex, to_markdown
-from harness.report.latex import latex_escape
+from harness.report.latex import latex_escape, readable
 from harness.report.main_table import further_table, main_table
 from harness.report.measures import measures
 from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
@@ -234,6 +234,20 @@ def test_every_latex_row_has_as_many_cells(groups: list[Group]) -> None:
 )
 def test_latex_escape(text: str, expected: str) -> None:
     assert latex_escape(text) == expected
+
+
+def test_learned_losses_stand_under_a_rule_in_latex() -> None:
+    names = ("l2", "ssim", "vgg", "lpips[net=alex]")
+    rows = tuple(Row(name, (Entry("1", 1.0),), name) for name in names)
+    lines = to_latex(Table("t", "T", "", (Column("a", "A"),), rows)).splitlines()
+    at = [lines.index(rf"{name} & 1 \\") for name in ("l2", "ssim", "vgg", "lpips[net=alex]")]
+    assert lines[at[2] - 1] == r"\midrule" and at == [at[0], at[0] + 1, at[0] + 3, at[0] + 4]
+
+
+def test_formulas_of_quotations_are_readable() -> None:
+    quoted = r"why $\Sigma(z)$ outperformed a fixed Σ; $x$ costs 5$ and $\unknown$"
+    assert readable(quoted) == r"why Σ(z) outperformed a fixed Σ; x costs 5 and \unknown$"
+    assert readable("no formula") == "no formula"
 
 
 def test_csv_has_full_precision() -> None:
