@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.metrics import METRICS
-from harness.report.advantage import home
+from harness.report.advantage import optimised
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Ranking, estimate, mixed, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
@@ -64,7 +64,7 @@ def _winner(group: Group, ranking: Ranking) -> str:
             f"{where}, {names(ranking.winners)} are tied best on {label(metric)} ({values}; "
             f"{_ground(ranking, tied=True)}{_untested(ranking)})."
         )
-    second = _runner_up(group, ranking, metric)
+    second = ranking.rivals[0].cell
     lead = f"before {names([second])} ({value(second, metric)})"
     head = f"{where}, {names([best])} has the best {label(metric)}: {value(best, metric)}, {lead}"
     if not ranking.judged:
@@ -83,23 +83,17 @@ def _ground(ranking: Ranking, *, tied: bool) -> str:
     if "seeds" in found.over:
         images = " and the test images" if found.over == "images and seeds" else ""
         where = f"{plural(found.seeds, 'seed')}{images}, "
-    verb = "contains" if tied else "excludes"
-    holm = f" after Holm's correction for {len(tested)} comparisons" if len(tested) > 1 else ""
-    return f"{where}the 95 % interval of the difference {verb} 0{holm}"
+    if len(tested) == 1:
+        verb = "contains" if tied else "excludes"
+        return f"{where}the 95 % interval of the difference {verb} 0"
+    side = "above" if tied else "below"
+    return f"{where}p {side} 0.05 after Holm's correction for {len(tested)} comparisons"
 
 
 def _untested(ranking: Ranking) -> str:
     """Those of whom nothing tells whether they are tied too."""
     cells = [each.cell for each in ranking.rivals if math.isnan(each.p)]
     return f"; {names(cells)} cannot be tested" if cells else ""
-
-
-def _runner_up(group: Group, ranking: Ranking, metric: str) -> Cell:
-    others = tuple(cell for cell in group.measured if cell is not ranking.best)
-    sign = -1 if METRICS[metric].direction == "maximize" else 1
-    fair = [cell for cell in others if cell.whole and not home(cell, metric)]
-    known = [cell for cell in fair if estimate(cell, metric).known]
-    return min(known, key=lambda cell: sign * estimate(cell, metric).mean)
 
 
 def _cost(group: Group, ranking: Ranking) -> str:
@@ -140,9 +134,18 @@ def _per_image(group: Group) -> str:
             continue
         verb = "is best" if len(ranking.winners) == 1 else "are tied best"
         score = f"on {label(metric)} ({value(ranking.best, metric)})"
+        score += _own(ranking.winners, metric)
         wins.setdefault(f"{names(ranking.winners)} {verb}", []).append(score)
     parts = [f"{who} {' and '.join(scores)}" for who, scores in wins.items()]
     return f"{'; '.join(parts)}." if parts else ""
+
+
+def _own(winners: Sequence[Cell], metric: str) -> str:
+    """Say where a winner was trained on the very formula that it wins."""
+    own = [cell for cell in winners if optimised(cell, metric)]
+    if len(own) == len(winners):
+        return f", which {'it optimises' if len(own) == 1 else 'they optimise'}"
+    return f", which {names(own)} {'optimises' if len(own) == 1 else 'optimise'}" if own else ""
 
 
 def _beaten_by_floor(group: Group) -> list[str]:

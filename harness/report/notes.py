@@ -60,13 +60,17 @@ def _spread(group: Group) -> str:
     seeds = sorted({len(cell.finals) for cell in group.measured})
     several = "± is the standard deviation over seeds"
     one = "with one seed, ± is the standard error over test images and distances have no ±"
+    if seeds == [1]:
+        return (
+            f"One seed per loss: {one.partition(', ')[2]}. What is tied is judged over images "
+            "alone: these models differ, others may not."
+        )
     few = (
-        f" Fewer than {SEEDS_TO_RESAMPLE} seeds: interval over images; seeds shown as points."
+        f" Fewer than {SEEDS_TO_RESAMPLE} seeds: interval over images; seeds shown as points "
+        "(in the chart of quality and cost)."
         if seeds[0] < SEEDS_TO_RESAMPLE
         else ""
     )
-    if seeds == [1]:
-        return f"One seed per loss: {one.partition(', ')[2]}.{few}"
     if seeds[0] == 1:
         return f"{several}; {one}.{few}"
     return f"{several}.{few}"

@@ -17,6 +17,7 @@ from harness.report.means import (
     step_ratio,
     step_ratios,
 )
+from harness.report.ties import rankable
 
 _ENDS = ("low", "high", "over")
 
@@ -33,7 +34,8 @@ def quality_data(group: Group) -> pd.DataFrame:
 
     `cost` and `quality` are means, with `_spread` (standard deviation over seeds), `_low` and
     `_high` (95 % interval), `_over` (what that is over) and `_seeds` (the single seeds, where they
-    are two to four, as text); `pareto` tells whether no other loss is as cheap and as good.
+    are two to four, as text); `pareto` tells whether no other loss is as cheap and as good, among
+    those that may be ranked.
     """
     reference = group.cell(REFERENCE)
     rows = [_row(cell, reference, group.objective) for cell in group.measured]
@@ -41,7 +43,10 @@ def quality_data(group: Group) -> pd.DataFrame:
     columns += [f"{axis}_{end}" for axis in ("cost", "quality") for end in (*_ENDS, "seeds")]
     data = pd.DataFrame([row for row in rows if row is not None], columns=columns)
     sign = -1 if METRICS[group.objective].direction == "maximize" else 1
-    return data.assign(pareto=[_on_front(data, row, sign) for row in data.itertuples()])
+    fair = {each.label for each in rankable(group.measured, group.objective)}
+    ranked = data[data["loss"].isin(fair)]
+    front = [row.loss in fair and _on_front(ranked, row, sign) for row in data.itertuples()]
+    return data.assign(pareto=front)
 
 
 def _row(cell: Cell, reference: Cell | None, metric: str) -> dict[str, object] | None:

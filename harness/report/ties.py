@@ -45,6 +45,16 @@ class Ranking:
         return () if self.best is None else (self.best, *self.tied)
 
 
+def rankable(cells: tuple[Cell, ...], metric: str) -> list[Cell]:
+    """Return the cells whose numbers may be ranked: none where signatures differ."""
+    fair = [
+        cell
+        for cell in cells
+        if cell.whole and not home(cell, metric) and math.isfinite(estimate(cell, metric).mean)
+    ]
+    return [] if mixed(tuple(fair), metric) else fair
+
+
 def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = None) -> Ranking:
     """Rank the cells that may be ranked: no failed seed, no home advantage, a finite number.
 
@@ -55,11 +65,10 @@ def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = Non
     than two cells there is no best, nor where signatures differ: those numbers are not of one kind.
     """
     direction = direction or METRICS[metric].direction
-    fair = [cell for cell in cells if cell.whole and not home(cell, metric)]
-    means = {cell.id: estimate(cell, metric).mean for cell in fair}
-    fair = [cell for cell in fair if math.isfinite(means[cell.id])]
-    if direction == "none" or len(fair) < 2 or mixed(tuple(fair), metric):
+    fair = rankable(cells, metric)
+    if direction == "none" or len(fair) < 2:
         return Ranking(None, (), judged=False)
+    means = {cell.id: estimate(cell, metric).mean for cell in fair}
     sign = 1 if direction == "minimize" else -1
     best, *others = sorted(fair, key=lambda cell: sign * means[cell.id])
     found = [compare(best, cell, metric) for cell in others]

@@ -101,7 +101,7 @@ def test_one_loss_twice_is_told_apart(tmp_path: Path) -> None:
 def test_answer_names_the_best_with_its_doubt(groups: list[Group]) -> None:
     text = " ".join(answer(groups[0]))
     assert "`ssim` has the best FRD gen.: 0.1505" in text
-    assert "3 seeds, the 95 % interval of the difference excludes 0" in text
+    assert "3 seeds, p below 0.05 after Holm's correction for" in text
     assert "`ssim` costs 1.31× a step of `l2`." in text
     assert "`blur`: 1 of 3 seeds diverged." in text
     assert "`ffl` is stale: the source or the data changed since." in text
