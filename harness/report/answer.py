@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from harness.metrics import METRICS
 from harness.report.advantage import optimised
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Ranking, estimate, mixed, rank, step_ratio
+from harness.report.estimates import Estimate, Ranking, estimate, mixed, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
 from harness.report.notes import label
 from harness.report.state import sentence
@@ -101,14 +101,14 @@ def _cost(group: Group, ranking: Ranking) -> str:
     reference = group.cell(REFERENCE)
     others = [cell for cell in ranking.winners if cell is not reference]
     shown = others or [cell for cell in group.measured if cell is not reference]
-    ratios = {cell.label: step_ratio(cell, reference).mean for cell in shown}
-    ratios = {name: ratio for name, ratio in ratios.items() if math.isfinite(ratio)}
+    ratios = {cell.label: step_ratio(cell, reference) for cell in shown}
+    ratios = {name: ratio for name, ratio in ratios.items() if ratio.known}
     timings = 1 + min((len(cell.tunes) for cell in shown), default=0)
     single = all(len(cell.finals) == 1 for cell in shown)
     doubt = f" (fastest of {timings} timings each)" if single and timings > 1 else ""
     doubt = " (one timing each)" if single and timings == 1 else doubt
     if len(ratios) > (SHOWN if others else 1):
-        low, high = min(ratios, key=ratios.__getitem__), max(ratios, key=ratios.__getitem__)
+        low, high = (end(ratios, key=lambda name: ratios[name].mean) for end in (min, max))
         return (
             f"A step costs from {_times(ratios[low])} (`{low}`) to {_times(ratios[high])} "
             f"(`{high}`) that of `{REFERENCE}`{doubt}."
@@ -121,8 +121,9 @@ def _listed(parts: list[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 
-def _times(ratio: float) -> str:
-    return f"{number(ratio, 2)}×"
+def _times(ratio: Estimate) -> str:
+    spread = f" ± {number(ratio.spread, 2)}" if math.isfinite(ratio.spread) else ""
+    return f"{number(ratio.mean, 2)}{spread}×"
 
 
 def _per_image(group: Group) -> str:

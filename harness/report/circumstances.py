@@ -52,7 +52,9 @@ def circumstances(pairs: Iterable[Pair]) -> list[Circumstance]:
         a, b = facts(pair.a), facts(pair.b)
         for name in dict.fromkeys([*a, *b]):
             values = a.get(name, ABSENT), b.get(name, ABSENT)
-            told = ABSENT not in values or _both_ran(pair)
+            # The range of β that a loss brings is known once its cell has run.
+            resolved = name != "beta_range" or "none" not in values
+            told = _both_ran(pair) or (ABSENT not in values and resolved)
             if told and values[0] != values[1]:
                 found.setdefault((name, *values), []).append(pair.a.id)
     return [Circumstance(*key, tuple(cells)) for key, cells in found.items()]

@@ -27,7 +27,11 @@ def format_of(asked: str | None, output: Path | None) -> str:
     """
     if asked is None:
         ending = output.suffix.removeprefix(".") if output else ""
-        return ending if ending in FORMATS else "md"
+        if ending and ending not in FORMATS:
+            raise HarnessError(
+                f"{output} ends in no format: valid: {', '.join(FORMATS)}; or name it with --format"
+            )
+        return ending or "md"
     if asked not in FORMATS:
         hint = suggestion(asked, FORMATS)
         raise HarnessError(f"unknown format {asked!r}{hint}; valid: {', '.join(FORMATS)}")
@@ -99,13 +103,17 @@ def _html(tables: list[Table], groups: list[Group], title: str) -> str:
     environment = Environment(
         autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    return environment.from_string(macros + _source("single.html")).render(
-        tables=[_without_links(table) for table in tables],
-        title=tables[0].title if len(tables) == 1 else title,
-        looks=looks(cell.label for cell in cells),
-        learned={cell.label for cell in cells if is_learned(cell.loss)},
-        black=BLACK,
-        css=Markup(_source("page.css")),
+    return (
+        environment.from_string(macros + _source("single.html"))
+        .render(
+            tables=[_without_links(table) for table in tables],
+            title=tables[0].title if len(tables) == 1 else title,
+            looks=looks(cell.label for cell in cells),
+            learned={cell.label for cell in cells if is_learned(cell.loss)},
+            black=BLACK,
+            css=Markup(_source("page.css")),
+        )
+        .lstrip()
     )
 
 

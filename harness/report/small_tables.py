@@ -141,4 +141,6 @@ def _setting(group: Group, key: str) -> str:
 def _plain(value: object) -> str:
     if isinstance(value, list | tuple):
         return " to ".join(map(_plain, value))
+    if isinstance(value, float):
+        return f"{value:.6g}"
     return "none" if value is None else str(value)

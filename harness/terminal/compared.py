@@ -51,7 +51,7 @@ def _print(console: Console, text: Text) -> None:
 
 
 def _side(side: Side) -> str:
-    counts = f"{plural(side.cells, 'cell')}, {plural(side.rows, 'row')}"
+    counts = f"{plural(side.cells, 'cell')}, {plural(side.rows, 'row')} of trials and finals"
     when = side.newest[:16].replace("T", " ")
     return f"{side.root} · {counts}, the newest of {when} UTC"
 
