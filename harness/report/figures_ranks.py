@@ -18,6 +18,7 @@ from harness.report.palette import Look
 from harness.report.rank_table import condition_names, objective
 from harness.report.ranks import standing
 from harness.report.standing import Standing
+from harness.report.table import plural
 
 ROW = 0.175  # inches
 _LETTER = 0.5 * POINTS / 72  # inches: an average letter
@@ -119,7 +120,7 @@ def _scale(axes: Axes, found: Standing) -> None:
     height = _inches(axes)[1]
     shown = len(axes.get_yticks())
     rows = [f"the best {shown} of {len(found.means)} losses"] if shown < len(found.means) else []
-    rows += [f"dot: {objective(found)}; line: range over {len(found.blocks)} blocks"]
+    rows += [f"dot: {objective(found)}; line: range over {plural(len(found.blocks), 'block')}"]
     if len(found.by_metric) > 1:
         rows.append("ring: mean over all metrics")
     base = 0.14
