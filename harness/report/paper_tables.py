@@ -8,15 +8,15 @@ from itertools import groupby
 from harness.metrics import METRICS
 from harness.report import published
 from harness.report.advantage import home
-from harness.report.collect import SEEDS_FOR_INTERVAL, Cell, Group
-from harness.report.estimates import Ranking, estimate, half_width, rank
-from harness.report.notes import label
+from harness.report.collect import Cell, Group
+from harness.report.estimates import Ranking, estimate, mixed, rank
+from harness.report.means import SEEDS_TO_RESAMPLE, interval
+from harness.report.paper_notes import footnotes
+from harness.report.paper_protocol import beta_text, caption, choices, signatures
 from harness.report.published import Published
 from harness.report.table import Column, Entry, Row, Table, number, plural, significant
 
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
-# Printed on a scale that the document does not state: a difference would mean nothing.
-OTHER_SCALE = "fid"
 Key = tuple[str, str, str]  # dataset, model, loss
 
 
@@ -45,46 +45,56 @@ def by_key(groups: Iterable[Group]) -> dict[Key, Cell]:
 def _table(
     document: str, table: int, printed: list[Published], cells: dict[Key, Cell]
 ) -> Table | None:
-    if not any(key in cells and cells[key].measured for key in map(_key, printed)):
+    keys = dict.fromkeys(each.key for each in printed)
+    measured = [cells[key] for key in keys if key in cells and cells[key].measured]
+    if not measured:
         return None
-    metrics = list(dict.fromkeys(each.metric for each in printed))
+    metrics = _metrics(printed)
+    feet = footnotes(printed)
     rows: list[Row] = []
     for block, members in groupby(printed, lambda each: each.block):
-        rows += _block(block, list(members), metrics, cells)
-    measured = [cells[key] for key in dict.fromkeys(map(_key, printed)) if key in cells]
+        for row in _block(block, list(members), metrics, cells):
+            rows.append(replace(row, marks=feet.marks.get((block, row.label), "")))
     return Table(
         f"{document}-table-{table}",
         f"{TITLES[document]}, Table {table}",
-        _caption([cell for cell in measured if cell.measured]),
-        tuple(column for metric in metrics for column in _columns(metric)),
+        caption(measured, metrics),
+        tuple(column for metric in metrics for column in _columns(metric, metrics[metric])),
         tuple(rows),
-        _notes(printed),
+        (*choices(printed, cells), *feet.sentences, *signatures(printed, cells)),
         first="Row",
     )
 
 
-def _key(each: Published) -> Key:
-    return each.dataset, each.model, each.spec
+def _metrics(printed: list[Published]) -> dict[str, bool]:
+    """Return the metrics in the document's order, and whether one of their numbers compares."""
+    found: dict[str, bool] = {}
+    for each in printed:
+        found[each.metric] = found.get(each.metric, False) or each.comparable
+    return found
 
 
-def _columns(metric: str) -> list[Column]:
+def _columns(metric: str, comparable: bool) -> list[Column]:
     known = METRICS[metric]
     ours = Column(metric, known.label, known.unit, known.direction)
     theirs = Column(f"{metric}_published", known.label, known.unit, detail="published")
     found = [replace(ours, under="ours"), replace(theirs, under="printed")]
-    if not metric.startswith(OTHER_SCALE):
+    if comparable:
         found.append(Column(f"{metric}_difference", "Δ", known.unit, under="Δ"))
     return [replace(column, over=ours.head) for column in found]
 
 
 def _block(
-    block: str, members: list[Published], metrics: list[str], cells: dict[Key, Cell]
+    block: str, members: list[Published], metrics: dict[str, bool], cells: dict[Key, Cell]
 ) -> list[Row]:
-    keys = list(dict.fromkeys(map(_key, members)))
-    present = tuple(cells[key] for key in keys if key in cells and cells[key].measured)
-    rankings = {metric: rank(present, metric) for metric in metrics}
+    keys = list(dict.fromkeys(each.key for each in members))
+    present = [cells[key] for key in keys if key in cells and cells[key].measured]
+    rankings = {
+        metric: rank(tuple(cell for cell in present if not mixed((cell,), metric)), metric)
+        for metric in metrics
+    }
     rows = [Row(block, (), statement=f"{keys[0][0]} with {keys[0][1]}")]
-    for (name, key), printed in groupby(members, lambda each: (each.row_label, _key(each))):
+    for (name, key), printed in groupby(members, lambda each: (each.row_label, each.key)):
         values = {each.metric: each for each in printed}
         rows.append(_row(name, values, metrics, cells.get(key), rankings))
     return rows
@@ -93,17 +103,20 @@ def _block(
 def _row(
     name: str,
     printed: dict[str, Published],
-    metrics: list[str],
+    metrics: dict[str, bool],
     cell: Cell | None,
     rankings: dict[str, Ranking],
 ) -> Row:
     entries: list[Entry] = []
-    for metric in metrics:
+    for metric, comparable in metrics.items():
         mine = _measured(cell, metric, rankings[metric])
         theirs = printed.get(metric)
         entries += [mine, _printed(theirs)]
-        if not metric.startswith(OTHER_SCALE):
+        if comparable:
             entries.append(_difference(mine, theirs, metric))
+    if cell is not None and cell.measured:
+        first, *others = entries
+        entries = [replace(first, note=f"β = {beta_text(cell)}; {first.note}"), *others]
     state = "not run" if cell is None else cell.state or ("" if cell.measured else "not run")
     loss = "" if cell is None else cell.label
     return Row(name, tuple(entries), loss, badge=state)
@@ -113,13 +126,14 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
     """The mean with its spread over images, as the documents print it; seeds in the note."""
     if cell is None or not cell.measured or metric not in cell.finals:
         return Entry(note="not run")
+    if mixed((cell,), metric):
+        return Entry(note="several signatures")
     found = estimate(cell, metric)
     if not found.known:
         return Entry(note="not measured: its weights or its network were not at hand")
     decimals = METRICS[metric].decimals
     column = f"{metric}_std"
     images = float(cell.finals[column].mean()) if column in cell.finals else math.nan
-    half = half_width(found)
     return Entry(
         number(found.mean, decimals),
         found.mean,
@@ -127,15 +141,25 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
         images,
         bold=cell in ranking.winners,
         shaded=home(cell, metric),
-        note=_interval(found.seeds, half, decimals),
+        note="; ".join(filter(None, [_interval(cell, metric), _seeds(cell, metric)])),
     )
 
 
-def _interval(seeds: int, half: float, decimals: int) -> str:
-    if not math.isfinite(half):
-        return f"{plural(seeds, 'seed')}: no interval"
-    over = "seeds" if seeds >= SEEDS_FOR_INTERVAL else "images"
-    return f"95 % interval of the mean over {over}: ± {number(half, decimals + 1)}"
+def _interval(cell: Cell, metric: str) -> str:
+    found = interval(cell, metric)
+    if found.over == "none":
+        return f"{plural(estimate(cell, metric).seeds, 'seed')}: no interval"
+    ends = (number(end, METRICS[metric].decimals + 1) for end in (found.low, found.high))
+    return f"95 % interval of the mean over {found.over}: {' to '.join(ends)}"
+
+
+def _seeds(cell: Cell, metric: str) -> str:
+    """The single seeds, where they are too few for an interval over them."""
+    values = cell.finals[metric].dropna()
+    if not 1 < len(values) < SEEDS_TO_RESAMPLE:
+        return ""
+    decimals = METRICS[metric].decimals + 1
+    return f"seeds: {', '.join(number(float(value), decimals) for value in values)}"
 
 
 def _printed(each: Published | None) -> Entry:
@@ -147,34 +171,8 @@ def _printed(each: Published | None) -> Entry:
 def _difference(mine: Entry, theirs: Published | None, metric: str) -> Entry:
     if theirs is None or not math.isfinite(mine.value):
         return Entry()
+    if not theirs.comparable:
+        return Entry(note="the document's number is not comparable")
     difference = mine.value - theirs.value
     sign = "+" if difference > 0 else ""
     return Entry(f"{sign}{number(difference, METRICS[metric].decimals)}", difference)
-
-
-def _caption(measured: list[Cell]) -> str:
-    images = sorted({int(n) for cell in measured for n in cell.finals["images"].dropna()})
-    seeds = sorted({len(cell.finals) for cell in measured})
-    trained = f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
-    counts = " to ".join(f"{n:,}" for n in dict.fromkeys((images[0], images[-1]))) if images else ""
-    return (
-        f"Measured on {counts or 'the'} test images, {trained}; "
-        "± is the standard deviation over images, as the document prints it. Bold: best of its "
-        "block and those tied with it. Δ: measured minus published."
-    )
-
-
-def _notes(printed: list[Published]) -> tuple[str, ...]:
-    """Return the errata of the table, each once, after what it concerns."""
-    concerned: dict[str, list[str]] = {}
-    for each in printed:
-        for sentence in each.errata:
-            concerned.setdefault(sentence, []).append(label(each.metric))
-    lines = [
-        f"{', '.join(dict.fromkeys(names))}: {sentence}" for sentence, names in concerned.items()
-    ]
-    if any(each.metric.startswith(OTHER_SCALE) for each in printed):
-        lines.append("No difference of FID is printed: the document does not state its scale.")
-    if any(each.row_label.endswith("*") for each in printed):
-        lines.insert(0, "* another architecture than its block's, as in the document.")
-    return tuple(lines)

@@ -32,7 +32,8 @@ class Published:
     column. `spread` is the printed standard deviation over test images, None where there is none;
     `printed` the cell in the document's text, markup included. `bold` is None where that text does
     not tell: only SSIM and LPIPS of Bredell's Tables 2, 4 and 5 do, by how exponents are set.
-    `errata` are sentences on what is wrong or open, `order` the cell's place in the document.
+    `errata` are sentences on what is wrong or open; where one says that the number is of another
+    kind than ours it is not `comparable`. `order` is the cell's place in the document.
     """
 
     order: int
@@ -50,6 +51,12 @@ class Published:
     printed: str
     bold: bool | None
     errata: tuple[str, ...]
+    comparable: bool
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """The cell's dataset, model and loss."""
+        return self.dataset, self.model, self.spec
 
     @property
     def spec(self) -> str:
@@ -116,11 +123,12 @@ def records(name: str) -> tuple[dict[str, str], ...]:
 
 @functools.cache
 def _document(name: str) -> tuple[Published, ...]:
-    sentences = {record["id"]: record["sentence"] for record in records("errata")}
-    return tuple(_published(record, sentences) for record in records(name))
+    errata = {record["id"]: record for record in records("errata")}
+    return tuple(_published(record, errata) for record in records(name))
 
 
-def _published(record: dict[str, str], sentences: dict[str, str]) -> Published:
+def _published(record: dict[str, str], known: dict[str, dict[str, str]]) -> Published:
+    errata = [known[key] for key in record["errata"].split()]
     texts = ("document", "block", "row_label", "dataset", "model", "loss", "options", "metric")
     return Published(
         **{name: record[name] for name in texts},
@@ -130,10 +138,11 @@ def _published(record: dict[str, str], sentences: dict[str, str]) -> Published:
         spread=float(record["spread"]) if record["spread"] else None,
         printed=record["printed"],
         bold=_BOLD[record["bold"]],
-        errata=tuple(sentences[key] for key in record["errata"].split()),
+        errata=tuple(each["sentence"] for each in errata),
+        comparable=all(each["comparable"] == "yes" for each in errata),
     )
 
 
 @functools.cache
 def _values() -> dict[tuple[str, str, str, str], float]:
-    return {(row.dataset, row.model, row.spec, row.metric): row.value for row in rows()}
+    return {(*row.key, row.metric): row.value for row in rows()}

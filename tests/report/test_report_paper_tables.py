@@ -2,15 +2,19 @@
 
 import csv
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import pandas as pd
 import pytest
 import synthetic
 
 from harness.metrics import METRICS
 from harness.report import published, render
-from harness.report.collect import collect
-from harness.report.paper_tables import paper_tables
+from harness.report.annotations import beside
+from harness.report.collect import Cell, collect
+from harness.report.main_table import main_table
+from harness.report.paper_protocol import choices, signatures
+from harness.report.paper_tables import Key, paper_tables
 from harness.report.table import Table
 from harness.store import Store
 
@@ -71,8 +75,114 @@ def test_numbers_stand_beside_the_published_ones(tables: dict[str, Table]) -> No
     assert mine.value == pytest.approx(1.01 * printed["psnr"].value)
     assert theirs.value == printed["psnr"].value and theirs.text == printed["psnr"].text
     assert difference.value == pytest.approx(0.01 * printed["psnr"].value)
-    assert "95 % interval of the mean over seeds" in mine.note
+    # 1.96 of 0.1 over the root of 40 images, although there are three seeds
+    ends = f"{mine.value - 0.03099:.3f} to {mine.value + 0.03099:.3f}"
+    assert f"95 % interval of the mean over images: {ends}; seeds: " in mine.note
     assert "fid_gen_difference" not in keys  # its scale is not stated
+
+
+def test_each_number_has_its_beta_and_its_signature(tables: dict[str, Table]) -> None:
+    table = tables["bredell-table-2"]
+    assert "CelebA-HQ: β fixed at 0.1." in table.notes
+    assert table.notes[-1] == "Signatures. PSNR: psnr|synthetic|v1; SSIM: ssim|synthetic|v1."
+    rows = [row for row in table.rows if not row.statement]
+    assert all(row.entries[0].note.startswith("β = 0.1; ") for row in rows)
+
+
+def test_no_difference_is_printed_to_numbers_of_another_kind(tables: dict[str, Table]) -> None:
+    keys = {name: [column.key for column in table.columns] for name, table in tables.items()}
+    assert not any(key.endswith("_difference") for key in keys["dalal-table-1"])
+    assert any(note.startswith("No Δ of PSNR, SSIM:") for note in tables["dalal-table-1"].notes)
+    assert "psnr_difference" in keys["bredell-table-6"]
+    assert "nll_paper_difference" not in keys["bredell-table-6"]
+
+
+def test_marks_name_the_rows_that_a_sentence_is_about(tables: dict[str, Table]) -> None:
+    notes = tables["bredell-table-2"].notes
+    found = {(row.label, row.marks) for row in tables["bredell-table-2"].rows if not row.statement}
+    assert {("CE", "†"), ("FFL", "‡"), ("Watson*", "§"), ("Watson", "§"), ("L2", "")} <= found
+    assert [row.marks for row in tables["bredell-table-2"].rows if row.label == "Ours"] == ["", "¶"]
+    heads = [note.partition(": ")[0] for note in notes]
+    for head in ("† CE", "‡ FFL", "* Watson*", "§ Watson*, Watson", "¶ Ours (CelebA-HQ)"):
+        assert head in heads
+    assert any(note.startswith("¶") and "kernel of 41 × 41" in note for note in notes)
+    assert "FID rec., FID gen." in heads  # every row: no mark
+    brains = tables["bredell-table-3"].notes
+    assert any(note.startswith("§ Ours: with a warm-up of 20 epochs") for note in brains)
+
+
+def printed(table: int) -> list[published.Published]:
+    return list(published.rows("bredell", table))
+
+
+def stored(
+    folder: Path, loss: str, dataset: str, protocol: dict[str, Any], rows: list[dict[str, Any]]
+) -> list[Table]:
+    """The tables of one cell with this protocol, one row of numbers per seed."""
+    store = Store(folder)
+    cell = synthetic.describe(dataset, loss, len(rows), trials=8)
+    cell["protocol"] |= protocol
+    for seed, row in enumerate(rows):
+        store.write(synthetic.row(cell, "final", seed, 0.25, **row))
+    synthetic.write_grid(store, [cell])
+    return paper_tables(collect(store, store.grid()))
+
+
+def test_a_tuned_beta_and_an_objective_not_the_documents_are_told(tmp_path: Path) -> None:
+    [brains] = stored(tmp_path / "brains", "l2", "hcp64", {}, [{"beta_flag": "low"}])
+    at = "0.25 (tuned β lies at the low end of its range)"
+    assert brains.notes[0] == f"β tuned in 8 trials for FRD gen. (validation): {at}."
+    assert "FRD gen. instead of FID gen.; in this table it prints no perceptual" in brains.notes[1]
+    faces = {"objective": "fid_gen", "select_on": "test"}
+    tables = stored(tmp_path / "faces", "l2", "celeba64[split=80/20]", faces, [{}])
+    assert [table.name for table in tables] == ["bredell-table-2", "bredell-table-6"]
+    for table in tables:
+        assert "8 trials for FID gen. (the test split: not a held-out estimate)" in table.notes[0]
+        assert not any("instead of" in note for note in table.notes)
+
+
+def test_rows_with_different_betas_have_each_their_own() -> None:
+    rows = printed(3)
+    cells = {row.key: Fixed(1.96 if row.loss == "l2" else 0.00784) for row in rows}
+    names = "L1 and SSIM and Cross-Entropy and FFL and Ours"
+    expected = (f"β fixed at 1.96 for L2, 0.00784 for {names}.",)
+    assert choices(rows, cast("dict[Key, Cell]", cells)) == expected
+
+
+class Fixed:
+    """What of a cell the choice of β and the signatures ask for."""
+
+    measured = True
+
+    def __init__(self, beta: float, signature: str = "") -> None:
+        self.protocol = {"beta": beta}
+        self.finals = pd.DataFrame({"psnr_signature": [signature]})
+
+
+def test_blocks_with_signatures_of_their_own_are_named() -> None:
+    rows = printed(2)
+    cells = {row.key: Fixed(1, "n=8" if row.block == "CelebA" else "n=4") for row in rows}
+    expected = ("Signatures. PSNR (CelebA): n=8; PSNR (CelebA-HQ): n=4.",)
+    assert signatures(rows, cast("dict[Key, Cell]", cells)) == expected
+
+
+def test_a_mean_over_several_signatures_is_not_printed(tmp_path: Path) -> None:
+    rows = [{"psnr_signature": f"psnr|v{version}"} for version in (1, 2)]
+    table = stored(tmp_path / "mixed", "l2", "hcp64", {}, rows)[0]
+    mine, _, difference = table.rows[1].entries[:3]
+    assert (mine.text, difference.text) == ("—", "—") and "several signatures" in mine.note
+    assert table.rows[1].entries[3].text != "—"  # SSIM has one
+    assert "PSNR (L2 of HCP): psnr|v1; PSNR (L2 of HCP): psnr|v2" in table.notes[-1]
+
+
+def test_the_main_table_has_no_difference_where_a_number_is_of_another_kind(
+    tables: dict[str, Table], tmp_path: Path
+) -> None:
+    store = fill(tmp_path / "paper", document="dalal")
+    [group] = collect(store, store.grid())
+    found = beside(group, main_table(group))
+    assert found.texts["l2", "psnr"] == "10.20"
+    assert found.sources.endswith("printed number is not comparable: PSNR, SSIM")
 
 
 def test_a_loss_that_was_not_run_says_so(tmp_path: Path) -> None:
