@@ -22,10 +22,17 @@ def report(
             "--check", help="Only compare the verdicts on claims with the report's claims.csv."
         ),
     ] = False,
+    claims: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that --check compares with, as one that is committed; the report's own.",
+            show_default=False,
+        ),
+    ] = None,
     table: Annotated[
         str | None,
         typer.Option(
-            help="Print one table alone: its name, as photos16-conv4-price, or a document's "
+            help="Print one table alone: its name, as ranks, or a document's "
             "number, as dalal-1; 2 is the table 2 of whichever document this grid has.",
             show_default=False,
         ),
@@ -49,13 +56,15 @@ def report(
     from harness.inventory import store_of
     from harness.processors import cores
 
+    if claims is not None and not check:
+        _refuse_alone(claims)
     store = store_of(results, grid)
     if table is not None or format_ is not None or output_ is not None:
         _refuse_beside_tables(check, json)
         _print_tables(store, table, format_, output_)
         return
     if check:
-        changed = rendering.check(store, reports / store.name)
+        changed = rendering.check(store, reports / store.name, claims)
         if json:
             output.show_json({"changed": changed})
         else:
@@ -67,6 +76,12 @@ def report(
         return
     typer.echo(rendered.summary)
     typer.echo(f"\n{rendered.page}  ({len(rendered.files)} files)")
+
+
+def _refuse_alone(claims: Path) -> None:
+    from harness.errors import HarnessError
+
+    raise HarnessError(f"--claims {claims} is for --check: give both, or neither")
 
 
 def _refuse_beside_tables(check: bool, json: bool) -> None:

@@ -26,9 +26,9 @@ def render(store: "Store", out: Path, workers: int = 1) -> Rendered:
 
     A pure function of the store: the same rows give the same bytes. Writes `index.html`, every
     table of it as `tables/<name>.{md,tex,csv}` and `figures/<name>.{svg,png,pdf,csv}`, and
-    `claims.csv` where the documents claim something of its cells. With several `workers`, groups
-    are drawn in as many processes, which import the caller's main module: a script that asks for
-    them needs `if __name__ == "__main__"`.
+    `claims.csv`, a header alone where the documents claim nothing of its cells. With several
+    `workers`, groups are drawn in as many processes, which import the caller's main module: a
+    script that asks for them needs `if __name__ == "__main__"`.
 
     Raises:
         StoreError: nothing was ever run in the store's folder.
@@ -39,16 +39,16 @@ def render(store: "Store", out: Path, workers: int = 1) -> Rendered:
     return write(store, out, workers)
 
 
-def check(store: "Store", out: Path) -> list[str]:
-    """Return, one sentence each, which verdicts on the documents' claims differ from `out`'s.
+def check(store: "Store", out: Path, committed: Path | None = None) -> list[str]:
+    """Return, one sentence each, which verdicts on the documents' claims differ from before.
 
     They are computed from the stored rows and compared with the `claims.csv` that an earlier
-    rendering left in `out`; nothing is written.
+    rendering left in `out`, or with the `committed` file; nothing is written.
 
     Raises:
         StoreError: nothing was ever run in the store's folder.
-        HarnessError: there is no such file to compare with.
+        HarnessError: there is no such file to compare with, or it is no ledger.
     """
     from harness.report.page import check as verdicts
 
-    return verdicts(store, out)
+    return verdicts(store, committed or out / CLAIMS)

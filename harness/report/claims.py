@@ -1,26 +1,11 @@
 """The claims of the documents as data, and what measured values make of them."""
 
 import functools
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from harness.report import predicate, published
-from harness.report.expressions import (
-    Comparison,
-    Expression,
-    Interval,
-    Measured,
-    Number,
-    Value,
-    combined,
-    interval,
-    known,
-)
-
-State = Literal["supported", "contradicted", "inconclusive", "not run"]
-Difference = Callable[[Value, Value], Interval | None]
+from harness.report.decisions import Decision, Difference, Doubts, State, decide
+from harness.report.expressions import Measured
 
 # ranking: who is better; size: by how much; value: a number itself; cost: time or parameters;
 # unmeasured: no column of the store decides it, so it has no predicate.
@@ -36,7 +21,8 @@ class Claim:
 
     `text` is the document's wording, `where` its place; `predicate` is our reading of it in the
     language of `harness.report.predicate`, over `dataset` and `model`, and `note` says what in the
-    reading is ours, such as a tolerance.
+    reading is ours, such as a tolerance. `doubt` is why no number of ours can settle it, "" where
+    one can: with a doubt the numbers are shown and the verdict is at most inconclusive.
     """
 
     id: str
@@ -48,61 +34,38 @@ class Claim:
     model: str
     predicate: str
     note: str
-
-
-@dataclass(frozen=True)
-class Decision:
-    """One comparison with its two sides as measured, and its state.
-
-    `difference` is the interval of left minus right over paired measurements, where there are any;
-    then it decides, and the sides are there to be read.
-    """
-
-    comparison: Comparison
-    left: Interval | None
-    right: Interval | None
-    difference: Interval | None
-    state: State
-
-    @property
-    def sides(self) -> tuple[tuple[Expression, Interval | None], ...]:
-        """Both sides as written and as measured."""
-        return (self.comparison.left, self.left), (self.comparison.right, self.right)
-
-    @property
-    def text(self) -> str:
-        """The comparison with its numbers: `psnr(blur) 23.21 [23.1, 23.3] > psnr(l2) 22.51`."""
-        left, right = (_shown(*side) for side in self.sides)
-        paired = f" (difference {_numbers(self.difference)})" if self.difference else ""
-        return f"{left} {self.comparison.sign} {right}{paired}"
+    doubt: str = ""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of a claim: its state, and every comparison it rests on."""
+    """What became of a claim: its state, and every comparison it rests on.
+
+    `doubt` is the claim's own, why these comparisons do not settle it.
+    """
 
     state: State
     decisions: tuple[Decision, ...]
+    doubt: str = ""
 
     @property
     def deciding(self) -> tuple[Decision, ...]:
         """The comparisons that give the claim its state."""
+        if self.doubt:
+            return self.decisions
         return tuple(each for each in self.decisions if each.state == self.state)
 
     @property
-    def missing(self) -> tuple[str, ...]:
-        """The sides of comparisons that were not measured, each once."""
-        sides = [side for each in self.decisions for side in each.sides]
-        return tuple(dict.fromkeys(str(side) for side, found in sides if found is None))
-
-    @property
     def numbers(self) -> str:
-        """The deciding comparisons with their numbers, as one text."""
+        """The deciding comparisons with their numbers, and those left out, as one text."""
         if not self.decisions:
-            return "no measurement decides it"
+            return "no stored number decides it"
         if self.state == "not run":
-            return f"not run: {', '.join(self.missing)}"
-        return "; ".join(each.text for each in self.deciding)
+            return _absences(self.decisions)
+        shown = [each for each in self.decisions if each in self.deciding or each.left_out]
+        texts = [each.text for each in shown if not each.blank]
+        blank = _absences(tuple(each for each in shown if each.blank))
+        return "; ".join(filter(None, [self.doubt, *texts, blank]))
 
 
 def claims(document: str | None = None) -> tuple[Claim, ...]:
@@ -115,30 +78,44 @@ def claims(document: str | None = None) -> tuple[Claim, ...]:
     return tuple(each for each in _ledger() if each.document in chosen)
 
 
-def evaluate(claim: Claim, value: Measured, difference: Difference | None = None) -> Verdict:
+def evaluate(
+    claim: Claim,
+    value: Measured,
+    difference: Difference | None = None,
+    doubts: Doubts | None = None,
+) -> Verdict:
     """Return what measured values make of a claim.
 
     A comparison is supported where it holds for every pair of numbers within the two intervals,
     contradicted where it holds for none, else inconclusive. A sum or ratio has the interval of all
-    its operands' (interval arithmetic, which takes errors as unrelated).
+    its operands' (interval arithmetic, which takes errors as unrelated). What tables refuse to
+    rank is inconclusive.
 
     Args:
-        claim: the claim; one without a predicate is not run.
-        value: `(dataset, model, loss, metric)` to `(mean, low, high)`, or None where the cell was
-            not run. A mean that is not finite counts as not run, an end that is NaN as unknown.
+        claim: the claim; one without a predicate is inconclusive, or not run where nothing was.
+        value: `(dataset, model, loss, metric)` to `(mean, low, high)`, or None where there is no
+            number. A mean that is not finite counts as none, an end that is NaN as unknown.
         difference: the interval of left minus right over paired measurements (the same images and
             seeds) of two values, or None where there are no pairs; asked only where both sides are
             one metric of two losses in one place.
+        doubts: why values are not there or may not be judged together; by default those that are
+            not there were not run, and nothing is in doubt.
 
     Raises:
         HarnessError: the predicate cannot be read.
     """
+    doubts = doubts or Doubts()
     if not claim.predicate:
-        return Verdict("not run", ())
-    comparisons = predicate.parse(claim.predicate, claim.dataset, claim.model)
-    decisions = tuple(_decide(each, value, difference) for each in comparisons)
-    states = {each.state for each in decisions}
-    return Verdict(next(state for state in _GRAVITY if state in states), decisions)
+        return Verdict("inconclusive" if doubts.ran(claim.dataset, claim.model) else "not run", ())
+    decisions = tuple(
+        decide(each, value, difference, doubts, ranking=claim.kind == "ranking")
+        for each in predicate.parse(claim.predicate, claim.dataset, claim.model)
+    )
+    states = {each.state for each in decisions if not each.left_out} or {"inconclusive"}
+    state = next(state for state in _GRAVITY if state in states)
+    if claim.doubt and state != "not run":
+        return Verdict("inconclusive", decisions, claim.doubt)
+    return Verdict(state, decisions)
 
 
 @functools.cache
@@ -146,47 +123,9 @@ def _ledger() -> tuple[Claim, ...]:
     return tuple(Claim(**record) for record in published.records("claims"))
 
 
-def _decide(comparison: Comparison, value: Measured, difference: Difference | None) -> Decision:
-    left, right = interval(comparison.left, value), interval(comparison.right, value)
-    if left is None or right is None:
-        return Decision(comparison, left, right, None, "not run")
-    paired = _paired(comparison, difference)
-    state = _state(comparison.sign, paired or combined(left, "-", right))
-    return Decision(comparison, left, right, paired, state)
-
-
-def _paired(comparison: Comparison, difference: Difference | None) -> Interval | None:
-    a, b = comparison.left, comparison.right
-    if difference is None or not (isinstance(a, Value) and isinstance(b, Value)):
-        return None
-    if (a.metric, a.dataset, a.model) != (b.metric, b.dataset, b.model):
-        return None
-    found = difference(a, b)
-    return None if found is None else known(found)
-
-
-def _state(sign: str, difference: Interval) -> State:
-    """The state of `difference sign 0`."""
-    _, low, high = difference
-    if sign[0] == ">":
-        low, high = -high, -low
-    equal = sign.endswith("=")
-    if high < 0 or (equal and high == 0):
-        return "supported"
-    if low > 0 or (not equal and low == 0):
-        return "contradicted"
-    return "inconclusive"
-
-
-def _shown(side: Expression, found: Interval | None) -> str:
-    if isinstance(side, Number):
-        return str(side)
-    return f"{side} not run" if found is None else f"{side} {_numbers(found)}"
-
-
-def _numbers(found: Interval) -> str:
-    mean, low, high = found
-    if low == mean == high:
-        return f"{mean:.4g}"
-    known_ends = math.isfinite(low) and math.isfinite(high)
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]" if known_ends else f"{mean:.4g} (no interval)"
+def _absences(decisions: tuple[Decision, ...]) -> str:
+    """The values that are not there, by the reason: `not run: psnr(ce); stale: psnr(l1)`."""
+    reasons: dict[str, dict[str, None]] = {}
+    for value, absence in (pair for each in decisions for pair in each.missing):
+        reasons.setdefault(absence.text, {})[str(value)] = None
+    return "; ".join(f"{reason}: {', '.join(names)}" for reason, names in reasons.items())

@@ -54,14 +54,33 @@ Expression = Number | Value | Operation
 
 @dataclass(frozen=True)
 class Comparison:
-    """What must hold: `sign` is `<`, `<=`, `>` or `>=`."""
+    """What must hold: `sign` is `<`, `<=`, `>` or `>=`; or else `otherwise` must."""
 
     left: Expression
     sign: str
     right: Expression
+    otherwise: "Comparison | None" = None
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The values of both sides, from left to right."""
+        return (*values(self.left), *values(self.right))
+
+    @property
+    def alternatives(self) -> tuple["Comparison", ...]:
+        """This comparison and those of which one may hold instead."""
+        return (self, *(self.otherwise.alternatives if self.otherwise else ()))
 
     def __str__(self) -> str:
-        return f"{self.left} {self.sign} {self.right}"
+        other = f" or {self.otherwise}" if self.otherwise else ""
+        return f"{self.left} {self.sign} {self.right}{other}"
+
+
+def values(expression: Expression) -> tuple[Value, ...]:
+    """Return the measured values in an expression, from left to right."""
+    if isinstance(expression, Operation):
+        return (*values(expression.left), *values(expression.right))
+    return (expression,) if isinstance(expression, Value) else ()
 
 
 def _inner(expression: Expression, outer: str, *, last: bool = False) -> str:

@@ -8,10 +8,8 @@ from pathlib import Path
 from harness.errors import HarnessError
 from harness.report import claims, predicate
 from harness.report.claims import Claim, Verdict
-from harness.report.collect import Cell, Group
-from harness.report.estimates import difference, estimate, half_width
-from harness.report.expressions import Expression, Interval, Operation, Value
-from harness.report.paper_tables import by_key
+from harness.report.collect import Group
+from harness.report.evidence import Evidence
 
 COLUMNS = ("id", "document", "where", "claim", "verdict", "numbers", "note")
 
@@ -29,47 +27,26 @@ def judge(groups: list[Group]) -> list[Judged]:
 
     A mean over seeds has the 95 % interval of Student's t, from three seeds on; with fewer, that
     over test images where the metric has one per image. Two losses in one place are compared by
-    their paired difference, over the same seeds or images.
+    their paired difference, over the same seeds or images. What tables do not rank (survivors of
+    failed seeds, several signatures, stale rows, a home advantage) no verdict ranks either.
     """
-    cells = by_key(groups)
-
-    def value(dataset: str, model: str, loss: str, metric: str) -> Interval | None:
-        cell = cells.get((dataset, model, loss))
-        return None if cell is None else _interval(cell, metric)
-
-    def paired(a: Value, b: Value) -> Interval | None:
-        first, second = (cells.get((each.dataset, each.model, each.loss)) for each in (a, b))
-        if first is None or second is None:
-            return None
-        return difference(first, second, a.metric)
-
-    concerned = [claim for claim in claims.claims() if _concerns(claim, set(cells))]
-    return [Judged(claim, claims.evaluate(claim, value, paired)) for claim in concerned]
-
-
-def _interval(cell: Cell, metric: str) -> Interval | None:
-    if not cell.measured or metric not in cell.finals:
-        return None
-    found = estimate(cell, metric)
-    if not found.known:
-        return None
-    half = half_width(found)
-    return found.mean, found.mean - half, found.mean + half
+    rows = Evidence(groups)
+    concerned = [claim for claim in claims.claims() if _concerns(claim, set(rows.cells))]
+    return [
+        Judged(claim, claims.evaluate(claim, rows.value, rows.difference, rows))
+        for claim in concerned
+    ]
 
 
 def _concerns(claim: Claim, known: set[tuple[str, str, str]]) -> bool:
     if not claim.predicate:
         return any((claim.dataset, claim.model) == (dataset, model) for dataset, model, _ in known)
-    comparisons = predicate.parse(claim.predicate, claim.dataset, claim.model)
-    sides = [side for each in comparisons for side in (each.left, each.right)]
-    values = [value for side in sides for value in _values(side)]
-    return any((value.dataset, value.model, value.loss) in known for value in values)
-
-
-def _values(expression: Expression) -> list[Value]:
-    if isinstance(expression, Operation):
-        return [*_values(expression.left), *_values(expression.right)]
-    return [expression] if isinstance(expression, Value) else []
+    return any(
+        (value.dataset, value.model, value.loss) in known
+        for comparison in predicate.parse(claim.predicate, claim.dataset, claim.model)
+        for each in comparison.alternatives
+        for value in each.values
+    )
 
 
 def to_csv(ledger: list[Judged]) -> str:
@@ -91,12 +68,17 @@ def changed(ledger: list[Judged], committed: Path) -> list[str]:
     """
     try:
         with committed.open(newline="", encoding="utf-8") as stream:
-            before = {row["id"]: row["verdict"] for row in csv.DictReader(stream)}
-    except (OSError, KeyError) as error:
+            reader = csv.DictReader(stream)
+            missing = {"id", "verdict"} - set(reader.fieldnames or ())
+            before = {} if missing else {row["id"]: row["verdict"] for row in reader}
+        reason = f"no column {' or '.join(sorted(missing))}" if missing else ""
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        before, reason = {}, getattr(error, "strerror", None) or str(error)
+    if reason:
         raise HarnessError(
-            f"{committed} is no ledger of claims to check against ({error}): "
-            "render the report first and keep its claims.csv"
-        ) from error
+            f"{committed} is no ledger of claims to check against ({reason}): "
+            "render the report first and keep its claims.csv, or name one with --claims"
+        )
     now = {each.claim.id: each.verdict.state for each in ledger}
     names = dict.fromkeys([*before, *now])
     return [

@@ -35,9 +35,9 @@ def write(store: Store, out: Path, workers: int = 1) -> Rendered:
         ) from error
 
 
-def check(store: Store, out: Path) -> list[str]:
-    """Return which verdicts differ from the ledger in `out`; see `harness.report.check`."""
-    return ledger.changed(ledger.judge(collect(store, store.grid())), out / CLAIMS)
+def check(store: Store, committed: Path) -> list[str]:
+    """Return which verdicts differ from a committed ledger; see `harness.report.check`."""
+    return ledger.changed(ledger.judge(collect(store, store.grid())), committed)
 
 
 def _write(grid: dict[str, Any], groups: list[Group], out: Path, workers: int) -> Rendered:
@@ -46,9 +46,9 @@ def _write(grid: dict[str, Any], groups: list[Group], out: Path, workers: int) -
     palette = looks(cell.label for group in groups for cell in group.cells)
     sections, every, written = draw(groups, palette, out, workers)
     judged = ledger.judge(groups)
-    if judged:
-        written.append(out / CLAIMS)
-        written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
+    # Without a claim too, as a header alone: `check` compares with it.
+    written.append(out / CLAIMS)
+    written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
     page = out / "index.html"
     page.write_text(_html(grid, sections, palette, every, judged), encoding="utf-8")
     sentences = [sentence for each in sections for sentence in each.sentences]

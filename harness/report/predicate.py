@@ -1,6 +1,7 @@
 """The language of claims: comparisons of measured values, written much as the papers state them.
 
-    predicate  = clause { "and" clause }
+    predicate  = choice { "and" choice }
+    choice     = clause { "or" clause }
     clause     = sum ("<" | "<=" | ">" | ">=") sum
                | sum "in" "[" number "," number "]"
                | ("best" | "most" | "least") "(" metrics ";" cell ";" cells ")"
@@ -12,10 +13,12 @@
 A value is `fid_gen(blur[c=0.005])`, in the claim's own dataset and model, or elsewhere with
 `parameters(l2 @ model=czolbe)`; a place's spec has no spaces. Losses are specs, so in lists commas
 inside brackets are theirs. `best(psnr, lpips; blur; l2, l2 + 50*ffl)` means that `blur` is better
-than each of the others by each of the metrics; `most` means larger, `least` smaller.
+than each of the others by each of the metrics; `most` means larger, `least` smaller. `or` joins
+single comparisons. `diverged(blur)` is the share of a cell's final models that diverged.
 """
 
 import re
+from dataclasses import replace
 from itertools import product
 
 from harness.errors import HarnessError, suggestion
@@ -24,7 +27,7 @@ from harness.report.expressions import Comparison, Expression, Number, Operation
 from harness.specs import format_spec, format_value, parse_sum
 
 # What else a result row holds that a document makes claims about.
-COLUMNS = ("images_per_second", "parameters")
+COLUMNS = ("images_per_second", "parameters", "diverged")
 
 _SIGNS = ("<=", ">=", "<", ">")
 _RANKS = ("best", "most", "least")
@@ -52,11 +55,20 @@ class _Reader:
         self.places = {"dataset": dataset, "model": model}
 
     def predicate(self) -> tuple[Comparison, ...]:
-        found = self.clause()
+        found = self.choice()
         while self.text[self.position :].strip():
             self.take("and")
-            found += self.clause()
+            found += self.choice()
         return found
+
+    def choice(self) -> tuple[Comparison, ...]:
+        first = self.clause()
+        if self.peek() != "or":
+            return first
+        self.take("or")
+        if len(first) + len(second := self.choice()) != 2:
+            raise self.error("`or` joins single comparisons: write no ranking or range beside it")
+        return (replace(first[0], otherwise=second[0]),)
 
     def clause(self) -> tuple[Comparison, ...]:
         if self.peek() in _RANKS:
@@ -134,14 +146,13 @@ class _Reader:
         found = dict(self.places)
         for each in place.split():
             key, equals, spec = each.partition("=")
-            if key not in found or not equals or not spec:
+            if key not in found or not (equals and spec):
                 raise self.error(f"{each!r} is no place: write dataset=SPEC or model=SPEC")
             found[key] = spec
         return Value(metric, loss, **found, place=place)
 
     def metric(self, name: str) -> str:
-        known = (*METRICS, *COLUMNS)
-        if name not in known:
+        if name not in (known := (*METRICS, *COLUMNS)):
             raise self.error(f"unknown metric {name!r}{suggestion(name, known)}")
         return name
 

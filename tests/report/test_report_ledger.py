@@ -7,11 +7,16 @@ from typing import Any
 
 import pytest
 import synthetic
+from typer.testing import CliRunner
 
+from harness.cli import app
 from harness.errors import HarnessError
 from harness.report import check, ledger, render
+from harness.report.claims import Verdict
 from harness.report.collect import Group, collect
 from harness.report.estimates import mixed, rank
+from harness.report.evidence import Evidence, share
+from harness.report.expressions import Value
 from harness.store import Store
 
 Make = Callable[..., Group]
@@ -19,22 +24,28 @@ FACES = "celeba64[split=80/20]"
 OUTPERFORMS = "bredell-outperforms-celeba64"
 
 
-def faces(folder: Path, fid: dict[str, list[float]]) -> Store:
-    """A store of losses on the paper's faces: a FID of generations per seed."""
+def faces(
+    folder: Path, fid: dict[str, list[float]], more: dict[str, list[dict[str, Any]]] | None = None
+) -> Store:
+    """A store of losses on the paper's faces: a FID of generations, and `more`, per seed."""
     store = Store(folder)
     cells = []
     for loss, values in fid.items():
         cell = synthetic.describe(FACES, loss, len(values), trials=0)
         cells.append(cell)
         for seed, value in enumerate(values):
-            store.write(synthetic.row(cell, "final", seed, 0.1, fid_gen=value))
+            own = (more or {}).get(loss, [{}] * len(values))[seed]
+            store.write(synthetic.row(cell, "final", seed, 0.1, fid_gen=value) | own)
     synthetic.write_grid(store, cells)
     return store
 
 
+def judged(store: Store) -> dict[str, Verdict]:
+    return {each.claim.id: each.verdict for each in ledger.judge(collect(store, store.grid()))}
+
+
 def verdicts(store: Store) -> dict[str, str]:
-    judged = ledger.judge(collect(store, store.grid()))
-    return {each.claim.id: each.verdict.state for each in judged}
+    return {name: verdict.state for name, verdict in judged(store).items()}
 
 
 RIVALS = ("l1", "ssim", "ce", "l2 + 50*ffl")
@@ -83,6 +94,155 @@ def test_the_page_carries_verdicts_and_a_check_names_those_that_changed(tmp_path
     other = faces(tmp_path / "other", {"blur": WORSE, "l2": BETTER, **rivals})
     changed = check(other, tmp_path / "report")
     assert f"{OUTPERFORMS}: supported before, contradicted now" in changed
+
+
+ALL = {"blur": BETTER, "l2": WORSE, **{loss: [80.0, 81.0, 82.0] for loss in RIVALS}}
+LOST = {"status": "diverged", "cause": "the loss was not finite", "fid_gen": None, "psnr": None}
+STALE = {"source_digest": "eeeeeeee-bbbbbbbb", "created": "2025-12-01T00:00:00.000000+00:00"}
+SIGNED = {"fid_gen_signature": "one"}
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"blur": [{}, LOST, {}]}, "(blur diverged 1/3)"),
+        ({"l2": [LOST] * 3}, "fid_gen(l2) diverged 3/3"),
+        ({"l2": [STALE] * 3}, "fid_gen(l2) stale"),
+        ({"l2": [{"fid_gen": None}] * 3}, "fid_gen(l2) metric not stored"),
+        ({"l2": [{"fid_gen": None} | SIGNED] * 3}, "fid_gen(l2) not finite"),
+        (
+            {loss: [{"fid_gen_signature": loss[:1]}] * 3 for loss in ALL},  # blur: b, l2: l
+            "(signatures differ)",
+        ),
+    ],
+)
+def test_what_tables_do_not_rank_no_verdict_ranks(
+    tmp_path: Path, more: dict[str, Any], reason: str
+) -> None:
+    assert verdicts(faces(tmp_path / "whole", ALL))[OUTPERFORMS] == "supported"
+    verdict = judged(faces(tmp_path / "doubtful", ALL, more))[OUTPERFORMS]
+    assert verdict.state == "inconclusive"
+    assert reason in verdict.numbers
+
+
+def test_seeds_that_did_not_run_yet_leave_a_ranking_alone(tmp_path: Path) -> None:
+    store = faces(tmp_path / "paper", ALL)
+    cells = [dict(each, seeds=5) for each in store.grid()["cells"]]
+    synthetic.write_grid(store, cells)
+    assert verdicts(store)[OUTPERFORMS] == "supported"
+
+
+WATSON = "watson-dft[tuned=true]"
+
+
+@pytest.mark.parametrize(
+    ("lost", "expected"), [(3, "supported"), (2, "supported"), (1, "inconclusive"), (0, "open")]
+)
+def test_divergence_is_evidence_of_instability(tmp_path: Path, lost: int, expected: str) -> None:
+    more = {WATSON: [LOST] * lost + [{}] * (3 - lost)}
+    verdict = judged(faces(tmp_path / "paper", {WATSON: WORSE}, more))["bredell-watson-unstable"]
+    # None of three may be chance as well: its interval goes up to 56 %.
+    assert verdict.state == ("inconclusive" if expected == "open" else expected)
+    assert verdict.numbers.startswith(f"diverged({WATSON}) {lost / 3:.4g} [")
+
+
+def test_tuning_of_which_every_trial_diverged_is_evidence_too(tmp_path: Path) -> None:
+    store, cell = Store(tmp_path / "paper"), synthetic.describe(FACES, WATSON, 3, trials=4)
+    synthetic.write_grid(store, [cell])
+    for trial in range(4):
+        assert verdicts(store)["bredell-watson-unstable"] == "not run" or trial > 0
+        store.write(synthetic.row(cell, "tune", trial, 0.1) | LOST)
+    verdict = judged(store)["bredell-watson-unstable"]
+    assert verdict.state == "supported"
+    assert verdict.numbers == f"diverged({WATSON}) 1 [0.5101, 1] > 0.1"
+
+
+def test_the_interval_of_a_share() -> None:
+    # By hand with z = 1.96: z²/(n + z²) at the ends, and Newcombe 1998's 81 of 263.
+    assert share(0, 3) == (0.0, 0.0, pytest.approx(3.8416 / 6.8416))
+    assert share(3, 3) == (1.0, pytest.approx(3 / 6.8416), 1.0)
+    assert share(81, 263) == (
+        81 / 263,
+        pytest.approx(0.2553, abs=1e-4),
+        pytest.approx(0.3662, abs=1e-4),
+    )
+
+
+def test_a_home_advantage_is_that_of_the_tables(made: Make) -> None:
+    values = {"lpips_vgg": [0.1] * 3, "psnr": [20.0] * 3}
+    rows = Evidence([made({"loss": "vgg", **values}, {"loss": "l2", **values})])
+
+    def found(metric: str, *losses: str) -> str:
+        return rows.advantage(tuple(Value(metric, each, "photos32", "conv4") for each in losses))
+
+    assert found("lpips_vgg", "vgg", "l2") == "home advantage of lpips_vgg(vgg)"
+    assert found("psnr", "vgg", "l2") == found("lpips_vgg", "vgg", "vgg") == ""
+
+
+def test_speeds_of_two_machines_are_not_compared(tmp_path: Path) -> None:
+    speed = {"images_per_second": 1000.0}
+    other = speed | {"device_name": "Another synthetic CPU"}
+    for more, expected in (([speed] * 3, "supported"), ([other] * 3, "inconclusive")):
+        both = {"l2": [speed] * 3, "blur": more}
+        store = faces(tmp_path / expected, {"blur": BETTER, "l2": WORSE}, both)
+        verdict = judged(store)["bredell-celerity"]
+        assert verdict.state == expected
+        assert ("hardware differs" in verdict.numbers) == (expected == "inconclusive")
+
+
+@pytest.mark.parametrize(("times", "expected"), [(3, "supported"), (1, "contradicted")])
+def test_parameters_are_counted_not_estimated(tmp_path: Path, times: int, expected: str) -> None:
+    store = Store(tmp_path / "paper")
+    cells = [synthetic.describe(FACES, loss, 1, trials=0) for loss in ("l2", WATSON)]
+    cells[1] |= {"model": "czolbe", "id": "czolbe"}
+    for cell, parameters in zip(cells, (1000, 1000 * times), strict=True):
+        store.write(synthetic.row(cell, "final", 0, 0.1, parameters=parameters))
+    synthetic.write_grid(store, cells)
+    assert verdicts(store)["bredell-watson-parameters"] == expected
+
+
+def test_what_no_stored_number_decides_is_open_where_its_cells_ran(tmp_path: Path) -> None:
+    ran = judged(faces(tmp_path / "paper", {"blur": BETTER, "l2": WORSE}))
+    for name in ("bredell-maximises-elbo", "bredell-kernels-differ"):
+        assert (ran[name].state, ran[name].numbers) == (
+            "inconclusive",
+            "no stored number decides it",
+        )
+    store = Store(tmp_path / "planned")
+    synthetic.write_grid(store, [synthetic.describe(FACES, "blur", 3)])
+    assert verdicts(store)["bredell-kernels-differ"] == "not run"
+
+
+def test_a_grid_without_claims_has_a_ledger_to_check_against(tmp_path: Path) -> None:
+    synthetic.write_grid(
+        small := Store(tmp_path / "small"), [synthetic.describe("photos32", "l2", 1)]
+    )
+    rendered = render(small, tmp_path / "report")
+    assert (tmp_path / "report" / "claims.csv") in rendered.files
+    assert (tmp_path / "report" / "claims.csv").read_text() == ",".join(ledger.COLUMNS) + "\n"
+    assert check(small, tmp_path / "report") == []
+
+
+def test_a_check_compares_with_a_committed_file_elsewhere(tmp_path: Path) -> None:
+    store = faces(tmp_path / "results" / "paper", ALL)
+    committed = tmp_path / "committed.csv"
+    text = ledger.to_csv(ledger.judge(collect(store, store.grid())))
+    committed.write_text(text, encoding="utf-8")
+    arguments = ["report", "--results", str(tmp_path / "results"), "--claims", str(committed)]
+    same = CliRunner().invoke(app, [*arguments, "--check"])
+    assert (same.exit_code, same.stdout) == (0, "every verdict is as before\n")
+    committed.write_text(text.replace("supported", "contradicted"), encoding="utf-8")
+    differs = CliRunner().invoke(app, [*arguments, "--check"])
+    assert differs.exit_code == 1
+    assert f"{OUTPERFORMS}: contradicted before, supported now" in differs.stdout
+    with pytest.raises(HarnessError, match=r"--claims .* is for --check"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+    committed.write_bytes(b"\xff\xfe")
+    with pytest.raises(HarnessError, match="no ledger of claims to check against"):
+        check(store, tmp_path, committed)
+    committed.write_text("id,text\n", encoding="utf-8")
+    with pytest.raises(HarnessError, match="no column verdict"):
+        check(store, tmp_path, committed)
 
 
 def test_numbers_of_two_signatures_are_not_ranked(made: Make) -> None:

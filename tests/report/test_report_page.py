@@ -148,7 +148,7 @@ def test_files_are_there_and_not_blank(rendered: Rendered) -> None:
     stems = {f"figures/{group}-{name}" for group, found in GROUPS.items() for name in found}
     stems |= {"figures/ranks", "figures/photos32-conv4-budget"}
     figures = {f"{stem}.{suffix}" for stem in stems for suffix in ("svg", "png", "pdf", "csv")}
-    assert names == {"index.html"} | tables | figures
+    assert names == {"index.html", "claims.csv"} | tables | figures
     for stem in stems:
         with Image.open(folder / f"{stem}.png") as picture:
             assert np.asarray(picture.convert("L")).std() > 5, stem

@@ -1,0 +1,116 @@
+"""What a grid's rows say of the values that claims name: numbers, gaps and what forbids ranking."""
+
+import math
+
+from harness.metrics import METRICS
+from harness.report.advantage import home
+from harness.report.collect import Cell, Group
+from harness.report.decisions import Absence, Doubts
+from harness.report.estimates import difference, estimate, half_width, mixed
+from harness.report.expressions import Interval, Value
+from harness.report.paper_tables import by_key
+from harness.report.student import Z95
+
+_HARDWARE = ["device_name", "precision", "threads"]
+
+
+class Evidence(Doubts):
+    """The cells of some groups as a source of values, with the doubts that tables have too."""
+
+    def __init__(self, groups: list[Group]) -> None:
+        self.cells = by_key(groups)
+
+    def value(self, dataset: str, model: str, loss: str, metric: str) -> Interval | None:
+        """Return the mean and the ends of its 95 % interval, None where there is no number."""
+        cell = self.cells.get((dataset, model, loss))
+        if cell is None or cell.stale:
+            return None
+        if metric == "diverged":
+            return _diverged(cell)
+        if not cell.measured or metric not in cell.finals:
+            return None
+        found = estimate(cell, metric)
+        # A number of parameters is counted: one seed tells it.
+        counted = metric == "parameters" and cell.finals[metric].nunique() == 1
+        half = 0.0 if counted else half_width(found)
+        return (found.mean, found.mean - half, found.mean + half) if found.known else None
+
+    def difference(self, a: Value, b: Value) -> Interval | None:
+        """Return the paired difference of two losses in one place, None without pairs."""
+        first, second = self._cell(a), self._cell(b)
+        if first is None or second is None or "diverged" in (a.metric, b.metric):
+            return None
+        return difference(first, second, a.metric)
+
+    def absence(self, value: Value) -> Absence:
+        """Return what became of a cell without a number, and whether it ran."""
+        cell = self._cell(value)
+        if cell is None or (cell.attempts.empty and cell.tunes.empty):
+            return Absence("not run", ran=False)
+        if cell.measured:
+            computed = f"{value.metric}_signature"
+            known = computed in cell.finals and cell.finals[computed].notna().any()
+            return Absence("not finite" if known else "metric not stored", ran=True)
+        waiting = cell.state == "unavailable" or cell.state.startswith("only tuned")
+        return Absence(cell.state, ran=not waiting)
+
+    def obstacle(self, found: tuple[Value, ...]) -> str:
+        """Return whose seeds did not all survive, and where signatures or hardware differ."""
+        reasons = []
+        metrics = dict.fromkeys(each.metric for each in found)
+        for metric in metrics:
+            losses = [each for each in found if each.metric == metric]
+            cells = [cell for each in losses if (cell := self._cell(each)) is not None]
+            if metric in METRICS:
+                reasons += [f"{cell.loss} {cell.state}" for cell in cells if not cell.whole]
+                reasons += ["signatures differ"] if mixed(tuple(cells), metric) else []
+            if metric == "images_per_second" and len(set(map(_hardware, cells))) > 1:
+                reasons.append("hardware differs")
+        return ", ".join(dict.fromkeys(reasons))
+
+    def advantage(self, found: tuple[Value, ...]) -> str:
+        """Return which values of several losses run on a network that their loss trained with."""
+        if len({each.loss for each in found}) < 2:
+            return ""
+        named = [str(each) for each in found if each.metric in METRICS and self._home(each)]
+        return f"home advantage of {', '.join(dict.fromkeys(named))}" if named else ""
+
+    def ran(self, dataset: str, model: str) -> bool:
+        """Tell whether a final model of this place was trained, or tried."""
+        return any(
+            key[:2] == (dataset, model) and len(cell.attempts) > 0
+            for key, cell in self.cells.items()
+        )
+
+    def _cell(self, value: Value) -> Cell | None:
+        return self.cells.get((value.dataset, value.model, value.loss))
+
+    def _home(self, value: Value) -> bool:
+        cell = self._cell(value)
+        return cell is not None and home(cell, value.metric)
+
+
+def _diverged(cell: Cell) -> Interval | None:
+    """The share of final models that diverged, of all trials where no trial led to a final one."""
+    statuses = cell.attempts["status"]
+    if statuses.empty:
+        statuses = cell.tunes["status"]
+        if len(statuses) < cell.trials or (statuses == "ok").any():
+            return None
+    # What failed for another reason tells nothing of stability.
+    total = int(statuses.isin(("ok", "diverged")).sum())
+    return share(int((statuses == "diverged").sum()), total) if total else None
+
+
+def share(count: int, total: int) -> Interval:
+    """Return `count` of `total` with the 95 % score interval of a share. Source: Wilson 1927."""
+    z2, p = Z95**2, count / total
+    middle = (p + z2 / (2 * total)) / (1 + z2 / total)
+    half = math.sqrt(p * (1 - p) * z2 / total + (z2 / (2 * total)) ** 2) / (1 + z2 / total)
+    low = middle - half if count else 0.0
+    return p, low, middle + half if count < total else 1.0
+
+
+def _hardware(cell: Cell) -> tuple[str, ...]:
+    seen = cell.finals[_HARDWARE].drop_duplicates()
+    return tuple(sorted(map(str, seen.itertuples(index=False, name=None))))
