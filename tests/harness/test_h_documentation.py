@@ -208,6 +208,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_loss_of_your_own_conforms_and_has_its_value(own_files: Path) -> None:
     (own_files / "edges.py").write_text(block("extending.md", "# edges.py"))
     (verdict,) = checking.check("edges.py", size=16)
@@ -231,6 +232,7 @@ def _module(name: str, folder: Path, source: str, monkeypatch: pytest.MonkeyPatc
     return module
 
 
+@pytest.mark.slow
 def test_the_dataset_and_model_of_your_own_run(
     own_files: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -20,6 +20,8 @@ from harness.metrics import METRICS
 from harness.report.collect import collect
 from harness.store import Store, newest
 
+pytestmark = pytest.mark.slow
+
 KEYS: dict[str, Any] = {
     "trials": 1,
     "tuning_epochs": 1,

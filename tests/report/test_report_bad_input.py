@@ -17,6 +17,8 @@ from harness.metrics import METRICS
 from harness.report import render
 from harness.store import Store
 
+pytestmark = pytest.mark.slow
+
 Page = Callable[..., tuple[str, Path]]
 SPREADS = {f"{name}_std" for name in METRICS}
 ROW = synthetic.row(synthetic.describe("photos32", "l2", 1, 0), "final", 0, 0.1)

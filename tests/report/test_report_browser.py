@@ -13,7 +13,10 @@ from devtools import CHROMIUM, Browser, browser
 
 from harness.report import render
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
+]
 SIZES = (1280, 400)
 SCHEMES = ("light", "dark")
 AXE = os.environ.get("HARNESS_AXE")
@@ -111,7 +114,7 @@ def test_what_is_published_stands_there_on_demand(shown: Browser) -> None:
     shown.click(f"{MAIN} .show-published")
     assert visible(shown, f"{MAIN} .published") == 10  # PSNR and SSIM of five losses
     text = shown.ask('document.querySelector("small.published").textContent')
-    assert re.fullmatch(r"[\d.]+( ± [\d.]+)?; Δ [+−][\d.]+", text), text
+    assert re.fullmatch(r"[\d.]+( ± [\d.]+)?", text), text  # not comparable: no difference
     assert visible(shown, f"{PAPER} td.theirs") == 20
     shown.click(f"{PAPER} .show-published")
     assert visible(shown, f"{PAPER} td.theirs") == 0

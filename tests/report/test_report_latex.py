@@ -17,6 +17,8 @@ from harness.report.main_table import FURTHER, further_table, main_table
 from harness.report.paper_tables import paper_tables
 from harness.report.table import Column, Entry, Row, Table
 
+pytestmark = pytest.mark.slow
+
 LATEX = shutil.which("pdflatex")
 needs_latex = pytest.mark.skipif(LATEX is None, reason="no pdflatex on this machine")
 

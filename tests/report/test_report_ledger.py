@@ -102,6 +102,7 @@ STALE = {"source_digest": "eeeeeeee-bbbbbbbb", "created": "2025-12-01T00:00:00.0
 SIGNED = {"fid_gen_signature": "one"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -22,6 +22,8 @@ from harness.report.palette import looks
 from harness.report.paper_figures import PaperFigure, paper_figures
 from harness.store import Store
 
+pytestmark = pytest.mark.slow
+
 EPOCHS = np.arange(5, 101, 5)
 SIDE = 8
 

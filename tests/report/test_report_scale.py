@@ -12,7 +12,7 @@ import synthetic
 from harness.report import Rendered, published, render
 from harness.store import Store
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

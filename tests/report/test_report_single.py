@@ -16,6 +16,8 @@ from harness.report.catalogue import Offer, choose, offers
 from harness.report.collect import Group, collect
 from harness.store import Store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def written(rendered: Rendered) -> dict[str, str]:
