@@ -157,6 +157,7 @@ def test_a_death_is_told_like_any_other_row(died: Any) -> None:
     assert [(e["status"], e["trial"], e["objective"]) for e in stored] == [("failed", 0, "frd_gen")]
 
 
+@pytest.mark.slow
 def test_failed_cells_run_again_when_asked_and_only_then(
     died: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

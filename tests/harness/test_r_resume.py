@@ -209,6 +209,7 @@ def run_in_pieces(cell: Any, folder: Path, steps: int) -> int:
     raise AssertionError("the cell does not come to an end")
 
 
+@pytest.mark.slow
 def test_a_cell_begun_in_another_grid_is_continued(tmp_path: Path) -> None:
     """Rows, study and the interrupted training go over; the numbers are those of one run."""
     cell = tiny.tiny_cell("l1", trials=4, epochs=2)

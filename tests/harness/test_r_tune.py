@@ -323,6 +323,7 @@ def test_the_median_rule_prunes_after_the_first_half_alone(tmp_path: Path) -> No
     tiny.assert_same_numbers(pruned, rows_of(tmp_path / "median"))
 
 
+@pytest.mark.slow
 def test_a_failed_trial_is_retried_under_its_number_and_beta(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

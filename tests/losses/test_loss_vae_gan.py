@@ -306,6 +306,7 @@ def test_the_game_does_not_reach_the_encoder():
 
 
 @pytest.mark.parametrize("options", [{}, REPORT], ids=str)
+@pytest.mark.slow
 def test_a_hundred_steps_stay_finite(options):
     loss = make((1, 8, 8), **options)
     result = trainer(loss, steps=25, size=8, grow=1, epochs=4).run()

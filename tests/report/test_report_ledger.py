@@ -79,6 +79,7 @@ def test_claims_of_other_datasets_are_not_listed(made: Make) -> None:
     assert ledger.judge([made({"loss": "l2", "psnr": [20.0]})]) == []
 
 
+@pytest.mark.slow
 def test_the_page_carries_verdicts_and_a_check_names_those_that_changed(tmp_path: Path) -> None:
     rivals: dict[str, Any] = {loss: [80.0, 81.0, 82.0] for loss in RIVALS}
     store = faces(tmp_path / "paper", {"blur": BETTER, "l2": WORSE, **rivals})
@@ -224,6 +225,7 @@ def test_a_grid_without_claims_has_a_ledger_to_check_against(tmp_path: Path) -> 
     assert check(small, tmp_path / "report") == []
 
 
+@pytest.mark.slow
 def test_a_check_compares_with_a_committed_file_elsewhere(tmp_path: Path) -> None:
     store = faces(tmp_path / "results" / "paper", ALL)
     committed = tmp_path / "committed.csv"

@@ -176,6 +176,7 @@ def test_drawing_again_gives_the_same_bytes(
     assert again == {name: before[name] for name in again}
 
 
+@pytest.mark.slow
 def test_neither_the_package_nor_a_rendering_needs_torch(store: Store, tmp_path: Path) -> None:
     code = (
         "import sys; import harness.report; early = {'matplotlib', 'pandas'} & set(sys.modules);"
@@ -204,6 +205,7 @@ def test_a_grid_without_rows_is_a_useful_page(tmp_path: Path) -> None:
     assert render(store, tmp_path / "again").page.read_text() == text
 
 
+@pytest.mark.slow
 def test_figures_of_a_crowded_group_show_the_leaders(made: Callable[..., Group]) -> None:
     values = [0.5 + index for index in range(MOST + 4)]
     losses = [{"loss": f"p{i}", "frd_gen": [x]} for i, x in enumerate(values)]

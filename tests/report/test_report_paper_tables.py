@@ -200,6 +200,7 @@ def test_a_grid_without_cells_of_a_document_has_no_such_table(tmp_path: Path) ->
     assert paper_tables(collect(store, store.grid())) == []
 
 
+@pytest.mark.slow
 def test_the_page_shows_them_and_their_files_are_written(tmp_path: Path) -> None:
     store = fill(tmp_path / "paper", document="dalal")
     out = tmp_path / "report"
