@@ -172,7 +172,7 @@ def test_drawing_again_gives_the_same_bytes(
     with light_font():
         section(groups[0], palette, tmp_path, [])
     again, before = digest(tmp_path), digest(rendered.page.parent)
-    assert len(again) == 54  # nine figures in four formats, six tables in three
+    assert len(again) == 64  # ten figures in four formats, eight tables in three
     assert again == {name: before[name] for name in again}
 
 
