@@ -27,7 +27,7 @@ def run(command: list[str]) -> Measured:
     def watch() -> None:
         nonlocal peak
         while not done.wait(1.0):
-            peak = max(peak, sum(_pss_mib(pid) for pid in _family(process.pid)))
+            peak = max(peak, held_mib(process.pid))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -37,6 +37,11 @@ def run(command: list[str]) -> Measured:
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{output}")
     return Measured(time.perf_counter() - started, peak, output)
+
+
+def held_mib(root: int) -> float:
+    """Return what a process and all below it hold now."""
+    return sum(_pss_mib(pid) for pid in _family(root))
 
 
 def _family(root: int) -> list[int]:

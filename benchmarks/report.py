@@ -10,7 +10,6 @@ Written to `benchmarks/results/report.json`.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -20,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from benchmarks.memory import held_mib
 
 TESTS = Path(__file__).parents[1] / "tests" / "report"
 RESULT = Path(__file__).parent / "results" / "report.json"
@@ -35,32 +36,6 @@ if __name__ == "__main__":
 """
 
 
-def descendants(parent: int) -> list[int]:
-    """Return a process and all below it."""
-    found = [parent]
-    for path in Path(f"/proc/{parent}/task").glob("*/children"):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            found += [pid for child in path.read_text().split() for pid in descendants(int(child))]
-    return found
-
-
-def held(pid: int) -> float:
-    """Return the MiB that a process holds, shared pages divided among those who share them."""
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def held_by_all(parent: int) -> float:
-    """Return the MiB that a process and all below it hold now."""
-    total = 0.0
-    for pid in descendants(parent):
-        with contextlib.suppress(OSError):  # it has ended meanwhile
-            total += held(pid)
-    return total
-
-
 def watched(command: list[str]) -> dict[str, float]:
     """Run a command on two cores; return its seconds, processor seconds and memory."""
     before, started = os.times(), time.perf_counter()
@@ -72,7 +47,7 @@ def watched(command: list[str]) -> dict[str, float]:
     )
     peak = 0.0
     while process.poll() is None:
-        peak = max(peak, held_by_all(process.pid))
+        peak = max(peak, held_mib(process.pid))
         time.sleep(0.2)
     if process.returncode:
         sys.exit(f"{' '.join(command)} failed")
