@@ -1,11 +1,9 @@
 """The page: one HTML file that needs nothing else, rendered from the stored rows."""
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from harness.errors import HarnessError
@@ -17,6 +15,7 @@ from harness.report.drawers import draw
 from harness.report.latex import readable
 from harness.report.palette import BLACK, looks
 from harness.report.sections import Section
+from harness.report.templates import environment, source
 from harness.report.whole import Whole
 from harness.store import Store
 from harness.terminal.wording import report_command
@@ -62,15 +61,9 @@ def _html(
     every: Whole,
     judged: list[ledger.Judged],
 ) -> str:
-    environment = Environment(
-        loader=PackageLoader("harness.report", "."),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {"code": code, "readable": readable}
-    return environment.get_template("page.html").render(
+    templates = environment()
+    templates.filters |= {"code": code, "readable": readable}
+    return templates.get_template("page.html").render(
         grid=grid,
         report_command=report_command(grid["name"], Path(grid.get("results", "results"))),
         sections=sections,
@@ -82,14 +75,9 @@ def _html(
         verdicts=ledger.counts(judged),
         made=_made([each.group for each in sections]),
         failures=_failures([each.group for each in sections]),
-        css=_source("page.css"),
-        js=_source("page.js"),
+        css=source("page.css"),
+        js=source("page.js"),
     )
-
-
-def _source(name: str) -> Markup:
-    """A file of ours beside this module, as it stands."""
-    return Markup(files("harness.report").joinpath(name).read_text(encoding="utf-8"))
 
 
 def code(sentence: str) -> Markup:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from harness.store import Store
 
 FORMATS = ("md", "tex", "csv", "html")
 _TEXTS: dict[str, Callable[[Table], str]] = {"md": to_markdown, "tex": to_latex, "csv": to_csv}
-_MACROS_END = "<!doctype html>"  # page.html has its macros before it
 
 
 def format_of(asked: str | None, output: Path | None) -> str:
@@ -92,34 +90,24 @@ def _one(
 
 def _html(tables: list[Table], groups: list[Group], title: str) -> str:
     """A small page: the tables as the report's page has them, links to its details left out."""
-    from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
-
     from harness.report.advantage import is_learned
     from harness.report.palette import BLACK, looks
+    from harness.report.templates import environment, source
 
     cells = [cell for group in groups for cell in group.cells]
-    macros = _source("page.html").partition(_MACROS_END)[0]
-    environment = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
     return (
-        environment.from_string(macros + _source("single.html"))
+        environment()
+        .get_template("single.html")
         .render(
             tables=[_without_links(table) for table in tables],
             title=tables[0].title if len(tables) == 1 else title,
             looks=looks(cell.label for cell in cells),
             learned={cell.label for cell in cells if is_learned(cell.loss)},
             black=BLACK,
-            css=Markup(_source("page.css")),
+            css=source("page.css"),
         )
-        .lstrip()
     )
 
 
 def _without_links(table: Table) -> Table:
     return replace(table, rows=tuple(replace(row, anchor="") for row in table.rows))
-
-
-def _source(name: str) -> str:
-    return files("harness.report").joinpath(name).read_text(encoding="utf-8")
