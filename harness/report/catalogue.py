@@ -85,7 +85,7 @@ def _of_papers(groups: list[Group]) -> Iterator[Offer]:
     cells = by_key(groups)
     named: dict[str, set[Place]] = {}
     for each in published.rows():
-        if (each.dataset, each.model, each.spec) in cells:
+        if each.key in cells:
             name = f"{each.document}-table-{each.table}"
             named.setdefault(name, set()).add((each.dataset, each.model))
     for name, places in named.items():

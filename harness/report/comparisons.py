@@ -5,7 +5,7 @@ import math
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.grounds import grounds
-from harness.report.table import Column, Entry, Row, Table, number
+from harness.report.table import Column, Entry, Row, Table, number, signed
 from harness.report.ties import Ranking, rank
 
 LEAST = 0.001  # chances below are not told apart in print
@@ -62,14 +62,10 @@ def _entries(cell: Cell, metric: str, ranking: Ranking) -> tuple[Entry, Entry]:
     decimals = METRICS[metric].decimals + 1
     low, high = found.comparison.interval
     mean, ends = -found.comparison.mean, (-high, -low)
-    text = f"{_signed(mean, decimals)} [{', '.join(_signed(end, decimals) for end in ends)}]"
+    text = f"{signed(mean, decimals)} [{', '.join(signed(end, decimals) for end in ends)}]"
     half = (high - low) / 2
     shown = Entry(text, mean, spread_value=half, bold=found.tied)
     return shown, Entry(_chance(found.p), found.p)
-
-
-def _signed(value: float, decimals: int) -> str:
-    return ("+" if value > 0 else "") + number(value, decimals)
 
 
 def _chance(p: float) -> str:

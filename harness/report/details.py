@@ -9,7 +9,7 @@ import pandas as pd
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell
-from harness.report.means import SEEDS_TO_RESAMPLE
+from harness.report.means import single_seeds
 from harness.report.state import WORDS
 from harness.report.table import number, significant
 
@@ -52,9 +52,7 @@ def _seeds(cell: Cell) -> list[tuple[str, str]]:
     names = dict.fromkeys((str(cell.protocol.get("objective")), "psnr", "ssim", "lpips"))
     texts = []
     for metric in (METRICS[name] for name in names if name in METRICS):
-        values = cell.finals[metric.name].dropna()
-        if 1 < len(values) < SEEDS_TO_RESAMPLE:
-            shown = ", ".join(number(float(value), metric.decimals + 1) for value in values)
+        if shown := single_seeds(cell.finals, metric.name):
             texts.append(f"{metric.label} {shown}")
     return [("Single seeds", "; ".join(texts))] if texts else []
 

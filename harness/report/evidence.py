@@ -8,10 +8,9 @@ from harness.report.collect import Cell, Group
 from harness.report.decisions import Absence, Doubts
 from harness.report.estimates import difference, estimate, half_width, mixed
 from harness.report.expressions import Interval, Value
+from harness.report.means import HARDWARE
 from harness.report.paper_tables import by_key
 from harness.report.student import Z95
-
-_HARDWARE = ["device_name", "precision", "threads"]
 
 
 class Evidence(Doubts):
@@ -112,5 +111,5 @@ def share(count: int, total: int) -> Interval:
 
 
 def _hardware(cell: Cell) -> tuple[str, ...]:
-    seen = cell.finals[_HARDWARE].drop_duplicates()
+    seen = cell.finals[HARDWARE].drop_duplicates()
     return tuple(sorted(map(str, seen.itertuples(index=False, name=None))))

@@ -1,12 +1,9 @@
 """Captions of the documents' figures: what is as in the document, what is not, what is missing."""
 
-from collections.abc import Iterable
-
-import pandas as pd
-
 from harness.report.collect import Cell, Group
 from harness.report.drawing import Drawn
 from harness.report.figure_plans import Plan
+from harness.report.table import spanned
 
 SHOWS = {
     "kernels": (
@@ -75,7 +72,7 @@ def _unlike(plan: Plan, cells: list[Cell], drawn: Drawn) -> str:
 
 def _spectra(cells: list[Cell]) -> str:
     images, generated = (
-        _spanned(value for cell in cells for value in cell.finals[column])
+        spanned(value for cell in cells for value in cell.finals[column])
         for column in ("images", "generated")
     )
     return f"{images or 'all'} test images and {generated or 'as many'} generated ones"
@@ -91,13 +88,13 @@ def _names(plan: Plan, shown: list[str]) -> str:
 def _training(cells: list[Cell], drawn: Drawn) -> str:
     """Say what models these are."""
     seeds = drawn.data["seed"] if "seed" in drawn.data else [c.pictures[0].seed for c in cells]
-    parts = [f"Seed {_spanned(seeds)}"]
-    epochs = _spanned(value for cell in cells for value in cell.finals["epochs"])
+    parts = [f"Seed {spanned(seeds)}"]
+    epochs = spanned(value for cell in cells for value in cell.finals["epochs"])
     if epochs:
         parts.append(f"{epochs} epochs")
     fixed = {cell.protocol.get("beta") is not None for cell in cells}
     parts += ["β fixed"] * (True in fixed) + ["β tuned"] * (False in fixed)
-    limits = _spanned(cell.protocol["limit"] for cell in cells if cell.protocol.get("limit"))
+    limits = spanned(cell.protocol["limit"] for cell in cells if cell.protocol.get("limit"))
     if limits:
         parts.append(f"the first {limits} images of each split alone")
     return f"{', '.join(parts)}."
@@ -119,9 +116,3 @@ def _reason(cell: Cell | None, kind: str) -> str:
         return state[0].upper() + state[1:]
     stored = {"kernels": "kernels", "spectra": "spectra"}.get(kind, "images")
     return f"Measured, but {stored} not stored or not of the same images"
-
-
-def _spanned(values: Iterable[object]) -> str:
-    """Return `100`, or `100 to 200` where they differ; "" without numbers."""
-    known = sorted({int(value) for value in pd.Series(list(values), dtype=float).dropna()})
-    return " to ".join(f"{value:,}" for value in dict.fromkeys(known[:1] + known[-1:]))

@@ -83,7 +83,7 @@ def _of_table(record: dict[str, str]) -> tuple[PlannedRow, ...]:
     printed = published.rows(record["document"], int(record["table"]))
     return tuple(
         dict.fromkeys(
-            PlannedRow(each.row_label, (each.dataset, each.model, each.spec))
+            PlannedRow(each.row_label, each.key)
             for each in printed
             if each.block == record["block"]
         )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from harness.report.paired import Comparison
 from harness.report.resampling import RESAMPLES
+from harness.report.table import spanned
 from harness.report.ties import Ranking
 
 _GROUNDS = {
@@ -25,6 +26,5 @@ def grounds(rankings: Sequence[Ranking]) -> str:
 
 
 def _ground(over: str, comparisons: list[Comparison]) -> str:
-    seeds = sorted({each.seeds for each in comparisons})
-    shown = " to ".join(dict.fromkeys(map(str, (seeds[0], seeds[-1]))))
-    return _GROUNDS[over].format(resamples=f"{RESAMPLES:,}", seeds=f"{shown} seeds")
+    seeds = f"{spanned(each.seeds for each in comparisons)} seeds"
+    return _GROUNDS[over].format(resamples=f"{RESAMPLES:,}", seeds=seeds)

@@ -9,7 +9,7 @@ from harness.metrics import Table as Kind
 from harness.report.advantage import home, optimised
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
-from harness.report.means import SEEDS_TO_RESAMPLE
+from harness.report.means import single_seeds
 from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
 from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
@@ -126,23 +126,14 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
         missing = len(measure.rows(cell)) == 0 and measure.detail
         return Entry(note="measured with another signature" if missing else "no finite value")
     shaded = home(cell, measure.metric)
+    seeds = single_seeds(measure.rows(cell), measure.metric)
+    parts = (_why(cell, measure.metric, shaded), f"seeds: {seeds}" if seeds else "")
     return Entry(
         *_printed(found, METRICS[measure.metric].decimals),
         bold=cell in ranking.winners,
         shaded=shaded,
-        note="; ".join(
-            filter(None, [_why(cell, measure.metric, shaded), _seeds(cell, measure, found)])
-        ),
+        note="; ".join(filter(None, parts)),
     )
-
-
-def _seeds(cell: Cell, measure: Measure, found: Estimate) -> str:
-    """The single seeds, where they are too few for an interval over them."""
-    if not 1 < found.seeds < SEEDS_TO_RESAMPLE:
-        return ""
-    values = measure.rows(cell)[measure.metric].dropna()
-    decimals = METRICS[measure.metric].decimals + 1
-    return f"seeds: {', '.join(number(float(value), decimals) for value in values)}"
 
 
 def _printed(found: Estimate, decimals: int) -> tuple[str, float, str, float]:

@@ -10,7 +10,7 @@ from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.figures_tuning import best_index, trials
 from harness.report.monotone import pchip
-from harness.report.table import Column, Entry, Row, Table, number
+from harness.report.table import Column, Entry, Row, Table, number, spanned
 
 NO_OVERLAP = "no overlap"
 _SIGNED = "_signature"
@@ -53,8 +53,7 @@ def full_matched_table(group: Group) -> Table | None:
     """
     found = [_full(cell) for cell in group.measured]
     curves = [each for each in found if each is not None]
-    counts = sorted({len(each.rows) for each in curves})
-    models = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) if counts else ""
+    models = spanned(len(each.rows) for each in curves)
     return _table(
         group,
         curves,
@@ -73,9 +72,8 @@ def _curve(cell: Cell, rows: pd.DataFrame, tuned: int) -> _Curve | None:
 
 
 def _full(cell: Cell) -> _Curve | None:
-    points: pd.DataFrame | None = getattr(cell, "curves", None)
-    finals = cell.finals[cell.finals["seed"] == 0]
-    if points is None or points.empty or finals.empty:
+    points, finals = cell.curves, cell.finals[cell.finals["seed"] == 0]
+    if points.empty or finals.empty:
         return None
     names = [name for name in points if name == "kl" or str(name).removesuffix(_SIGNED) in METRICS]
     rows = pd.DataFrame({name: [finals[name].iloc[0], *points[name]] for name in names})

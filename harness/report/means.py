@@ -9,10 +9,14 @@ import pandas as pd
 from harness.metrics import METRICS
 from harness.report.collect import SEEDS_FOR_INTERVAL, Cell
 from harness.report.student import Z95, quantile
+from harness.report.table import number
 
 # From so many seeds on, seeds are resampled as images are and carry intervals; fewer are shown one
 # by one.
 SEEDS_TO_RESAMPLE = 5
+
+# What must be alike for two times to be compared.
+HARDWARE = ["device_name", "precision", "threads"]
 
 Ground = Literal["seeds", "images", "generated images", "none"]
 
@@ -43,6 +47,15 @@ def estimate(cell: Cell, metric: str, rows: pd.DataFrame | None = None) -> Estim
         return Estimate(mean, float(values.std(ddof=1)), "seeds", len(values))
     error = image_error(cell, metric)
     return Estimate(mean, error, "images" if math.isfinite(error) else "none", 1)
+
+
+def single_seeds(rows: pd.DataFrame, metric: str) -> str:
+    """Return a column's values, seed by seed; "" but where they are too few for an interval."""
+    values = rows[metric].dropna()
+    if not 1 < len(values) < SEEDS_TO_RESAMPLE:
+        return ""
+    decimals = METRICS[metric].decimals + 1
+    return ", ".join(number(float(value), decimals) for value in values)
 
 
 def image_error(cell: Cell, metric: str) -> float:
@@ -116,7 +129,7 @@ def step_ratios(cell: Cell, reference: Cell | None) -> "pd.Series[float]":
     """Return the ratio of each seed that both cells have on equal hardware, by seed."""
     if reference is None:
         return pd.Series(dtype=float)
-    keys = ["seed", "device_name", "precision", "threads"]
+    keys = ["seed", *HARDWARE]
     columns = [*keys, "images_per_second"]
     own, other = (each.finals[columns] for each in (cell, reference))
     both = own.merge(other, on=keys, suffixes=("", "_reference")).set_index("seed")

@@ -10,7 +10,7 @@ from harness.report.collect import SEEDS_FOR_INTERVAL, Group
 from harness.report.grounds import grounds
 from harness.report.means import SEEDS_TO_RESAMPLE
 from harness.report.measures import Measure
-from harness.report.table import plural
+from harness.report.table import plural, spanned
 from harness.report.ties import Ranking
 
 
@@ -29,19 +29,11 @@ def caption(group: Group) -> str:
 def _counts(group: Group) -> str:
     finals = pd.concat([cell.finals for cell in group.measured])
     splits = " and ".join(sorted({str(split) for split in finals["split"].dropna()})) or "test"
-    images = _range(finals["images"])
-    generated = _range(finals["generated"])
+    images = spanned(finals["images"])
+    generated = spanned(finals["generated"])
     parts = [f"{images} {splits} images" if images else f"{splits} images"]
     parts += [f"{generated} generated images"] if generated else []
     return f"Scores on {' and '.join(parts)}."
-
-
-def _range(values: pd.Series) -> str:
-    known = values.dropna()
-    if known.empty:
-        return ""
-    low, high = int(known.min()), int(known.max())
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
 def _beta(group: Group) -> str:

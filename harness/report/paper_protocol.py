@@ -9,7 +9,7 @@ from harness.report.means import SEEDS_TO_RESAMPLE
 from harness.report.notes import label
 from harness.report.paper_notes import Place, place_of
 from harness.report.published import Published
-from harness.report.table import plural
+from harness.report.table import plural, spanned
 
 Cells = Mapping[tuple[str, str, str], Cell]  # by dataset, model and loss
 
@@ -23,7 +23,10 @@ def caption(measured: list[Cell], metrics: dict[str, bool]) -> str:
 
     `metrics` tells of each metric whether a published number of it compares with ours.
     """
-    images, generated = (_range(measured, column) for column in ("images", "generated"))
+    images, generated = (
+        spanned(value for cell in measured for value in cell.finals[column])
+        for column in ("images", "generated")
+    )
     drawn = any(metric.endswith("_gen") for metric in metrics) and generated
     counts = [f"{images or 'the'} test images", *([f"{drawn} generated images"] if drawn else [])]
     seeds = sorted({len(cell.finals) for cell in measured})
@@ -34,11 +37,6 @@ def caption(measured: list[Cell], metrics: dict[str, bool]) -> str:
         "± is the standard deviation over images, as the document prints it. Bold: best of its "
         f"block and those tied with it.{delta} {_intervals(seeds)}"
     )
-
-
-def _range(measured: list[Cell], column: str) -> str:
-    found = sorted({int(n) for cell in measured for n in cell.finals[column].dropna()})
-    return " to ".join(f"{n:,}" for n in dict.fromkeys((found[0], found[-1]))) if found else ""
 
 
 def _intervals(seeds: list[int]) -> str:

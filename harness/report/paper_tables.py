@@ -10,11 +10,11 @@ from harness.report import published
 from harness.report.advantage import home
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Ranking, estimate, mixed, rank
-from harness.report.means import SEEDS_TO_RESAMPLE, interval
+from harness.report.means import interval, single_seeds
 from harness.report.paper_notes import footnotes
 from harness.report.paper_protocol import beta_text, caption, choices, signatures
 from harness.report.published import Published
-from harness.report.table import Column, Entry, Row, Table, number, plural, significant
+from harness.report.table import Column, Entry, Row, Table, number, plural, signed, significant
 
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
 Key = tuple[str, str, str]  # dataset, model, loss
@@ -132,6 +132,7 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
     if not found.known:
         return Entry(note="not measured: its weights or its network were not at hand")
     decimals = METRICS[metric].decimals
+    seeds = single_seeds(cell.finals, metric)
     column = f"{metric}_std"
     images = float(cell.finals[column].mean()) if column in cell.finals else math.nan
     return Entry(
@@ -141,7 +142,7 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
         images,
         bold=cell in ranking.winners,
         shaded=home(cell, metric),
-        note="; ".join(filter(None, [_interval(cell, metric), _seeds(cell, metric)])),
+        note=f"{_interval(cell, metric)}{f'; seeds: {seeds}' if seeds else ''}",
     )
 
 
@@ -151,15 +152,6 @@ def _interval(cell: Cell, metric: str) -> str:
         return f"{plural(estimate(cell, metric).seeds, 'seed')}: no interval"
     ends = (number(end, METRICS[metric].decimals + 1) for end in (found.low, found.high))
     return f"95 % interval of the mean over {found.over}: {' to '.join(ends)}"
-
-
-def _seeds(cell: Cell, metric: str) -> str:
-    """The single seeds, where they are too few for an interval over them."""
-    values = cell.finals[metric].dropna()
-    if not 1 < len(values) < SEEDS_TO_RESAMPLE:
-        return ""
-    decimals = METRICS[metric].decimals + 1
-    return f"seeds: {', '.join(number(float(value), decimals) for value in values)}"
 
 
 def _printed(each: Published | None) -> Entry:
@@ -174,5 +166,4 @@ def _difference(mine: Entry, theirs: Published | None, metric: str) -> Entry:
     if not theirs.comparable:
         return Entry(note="the document's number is not comparable")
     difference = mine.value - theirs.value
-    sign = "+" if difference > 0 else ""
-    return Entry(f"{sign}{number(difference, METRICS[metric].decimals)}", difference)
+    return Entry(signed(difference, METRICS[metric].decimals), difference)

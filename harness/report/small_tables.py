@@ -9,6 +9,7 @@ from harness.report.collect import Cell, Group
 from harness.report.estimates import estimate
 from harness.report.figures_tuning import best_of
 from harness.report.main_table import REFERENCE, beta_entry, cost_entries
+from harness.report.means import HARDWARE
 from harness.report.table import Column, Entry, Row, Table, number, plural, significant
 
 
@@ -104,8 +105,7 @@ def _hours(rows: pd.DataFrame) -> Entry:
 
 def _hardware(group: Group) -> str:
     finals = pd.concat([cell.finals for cell in group.measured])
-    keys = ["device_name", "precision", "threads"]
-    kinds = finals[keys].drop_duplicates()
+    kinds = finals[HARDWARE].drop_duplicates()
     names = [
         f"{row.device_name or 'unknown device'}, {row.precision or 'unknown precision'}"
         + ("" if pd.isna(row.threads) else f", {plural(int(row.threads), 'thread')}")

@@ -1,7 +1,10 @@
 """A table as data, before it becomes HTML, Markdown, LaTeX or CSV."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import pandas as pd
 
 from harness.metrics import Direction
 
@@ -117,6 +120,17 @@ def significant(value: float, digits: int = 2) -> str:
         mantissa = value / 10**exponent
         return f"{mantissa:.{digits - 1}f}e{exponent}".replace("-", "−")
     return number(value, max(0, digits - 1 - exponent))
+
+
+def signed(value: float, decimals: int) -> str:
+    """Format a difference: as `number`, with a plus sign above zero."""
+    return ("+" if value > 0 else "") + number(value, decimals)
+
+
+def spanned(values: Iterable[object]) -> str:
+    """Format whole numbers as `100`, or `100 to 1,200` where they differ; "" without any."""
+    known = sorted({int(value) for value in pd.Series(list(values), dtype=float).dropna()})
+    return " to ".join(f"{value:,}" for value in dict.fromkeys(known[:1] + known[-1:]))
 
 
 def plural(count: int, noun: str) -> str:

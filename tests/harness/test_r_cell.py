@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     """Return a copy of the finished folder, to be changed."""
-    for source in finished.rglob("*"):
-        target = tmp_path / source.relative_to(finished)
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-        else:
-            target.write_bytes(source.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(finished, tmp_path, dirs_exist_ok=True))
 
 
 def rows_of(folder: Path) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Full-budget models over the range of β: their rows, and when they are trained."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,13 +92,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     """Return a copy of the finished folder, to be changed."""
-    for source in finished.rglob("*"):
-        target = tmp_path / source.relative_to(finished)
-        if source.is_dir():
-            target.mkdir(exist_ok=True)
-        else:
-            target.write_bytes(source.read_bytes())
-    return tmp_path
+    return Path(shutil.copytree(finished, tmp_path, dirs_exist_ok=True))
 
 
 def test_a_curve_is_a_row_for_each_beta_over_the_range(finished: Path) -> None:
