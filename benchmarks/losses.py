@@ -1,6 +1,6 @@
 """Measures what every loss costs: alone, against reference packages, and in a training step.
 
-    python -m benchmarks.losses [energies] [steps] [--only GLOB] [--sizes 64 256] [--threads N]
+    python -m benchmarks.losses [energies] [steps] [--only GLOB ...] [--sizes 64 256] [--threads N]
 
 `energies`: forward and backward of a loss as far as the reconstruction, in turn with `l2` and with
 the reference package where there is one, at 64 images of 3x64x64 and 16 of 3x256x256; medians,
@@ -82,14 +82,15 @@ def main() -> None:
             path.with_suffix(".md").write_text(losses_table.markdown(figures))
 
 
-def _matches(spec: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(spec.replace("[", "("), pattern.replace("[", "("))
+def _matches(spec: str, patterns: list[str]) -> bool:
+    name = spec.replace("[", "(")  # brackets are the grammar's here, not fnmatch's
+    return any(fnmatch.fnmatchcase(name, pattern.replace("[", "(")) for pattern in patterns)
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="energies|steps")
-    parser.add_argument("--only", default="*")
+    parser.add_argument("--only", nargs="*", default=["*"], metavar="GLOB")
     parser.add_argument("--sizes", nargs="*", choices=[*SHAPES], default=[*SHAPES])
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1))
     asked = parser.parse_args()
