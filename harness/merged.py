@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 
 from harness.errors import StoreError
 from harness.files import write_atomically
+from harness.processors import cores
 from harness.schema import arrow_schema
 from harness.store import Store
 
@@ -56,19 +59,31 @@ class MergedStore(Store):
         """Return the merged rows with those of `wanted` that were not among them."""
         kept = _load(self.root / MERGED)
         known = set(kept[_FILE].to_pylist())
-        fresh = [
-            table.append_column(_FILE, pa.array([stamp]))
-            for stamp in wanted
-            if stamp not in known and (table := self._read(files[stamp])) is not None
-        ]
+        missing = [stamp for stamp in wanted if stamp not in known]
+        fresh = self._fresh({stamp: files[stamp] for stamp in missing})
         if not fresh:
             return kept
         present = [stamp in files for stamp in kept[_FILE].to_pylist()]
         kept = kept.filter(pa.array(present, pa.bool_()))
-        merged = pa.concat_tables([kept, *fresh]).combine_chunks()
+        rows = pa.Table.from_pylist(fresh, schema=kept.schema)
+        merged = pa.concat_tables([kept, rows]).combine_chunks()
         with contextlib.suppress(StoreError):
             write_atomically(self.root / MERGED, lambda stream: pq.write_table(merged, stream))
         return merged
+
+    def _fresh(self, files: dict[str, Path]) -> list[dict[str, Any]]:
+        """Read row files with all cores, as Python's values.
+
+        A table of one row takes 300 kB in memory, for its two hundred columns.
+        """
+
+        def read(file: tuple[str, Path]) -> list[dict[str, Any]]:
+            stamp, path = file
+            found = self._read(path)
+            return [] if found is None else [{**row, _FILE: stamp} for row in found.to_pylist()]
+
+        with ThreadPoolExecutor(cores()) as pool:
+            return [row for rows in pool.map(read, files.items()) for row in rows]
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:

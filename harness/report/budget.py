@@ -70,8 +70,11 @@ def budgets(group: Group) -> list[Budget]:
     power = power_by_band(_unit(inputs))
     found = []
     for cell in cells:
-        same = [p.recon for p in cell.pictures if np.array_equal(p.inputs, inputs)]
-        errors = [power_by_band(_unit(recon) - _unit(inputs)) for recon in same]
+        errors = [
+            power_by_band(_unit(each.recon) - _unit(inputs))
+            for each in cell.pictures
+            if np.array_equal(each.inputs, inputs)
+        ]
         if errors:
             error = np.mean(errors, axis=0)
             found.append(Budget(cell, error, power, len(inputs), len(errors)))
@@ -82,12 +85,12 @@ def _unit(images: Bytes) -> NDArray[np.float64]:
     return images / 255.0
 
 
-def budget_table(group: Group) -> Table | None:
+def budget_table(group: Group, known: list[Budget] | None = None) -> Table | None:
     """Return each loss's squared error by frequency band, and over the data's own power there.
 
-    None without stored pictures.
+    None without stored pictures. `known` are the group's budgets where they were computed before.
     """
-    found = budgets(group)
+    found = budgets(group) if known is None else known
     if not found:
         return None
     columns = (

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import matplotlib as mpl
 import pandas as pd
@@ -66,6 +66,7 @@ _STYLE = {
 _LONG = re.compile(r"-?\d+\.\d{4,}")
 _EMBEDDED = re.compile(r"data:image/png;base64,\s*([A-Za-z0-9+/=\s]+)")
 HEAVY = 32 * 2**10  # bytes of a picture inside a figure
+LARGE = 2**18  # pixels of a picture whose compression takes long
 
 
 @dataclass(frozen=True)
@@ -120,13 +121,20 @@ def _decade_ticks(low: float, high: float) -> list[float]:
 
 
 def short(name: str) -> str:
-    """Return a loss's name as figures show it."""
-    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
+    """Return a loss's name as figures show it: of a long one the beginning and the end.
+
+    The last options of `blur[kernel=gaussian,variance=4]` tell it from its relatives.
+    """
+    if len(name) <= LONGEST:
+        return name
+    head, tail = name[: LONGEST // 2 - 1], name[-(LONGEST // 2) :]
+    mark = re.search(r"[\[,+*]", tail[:5])  # whole options rather than the end of a word
+    return f"{head}…{tail[mark.start() :] if mark else tail}"
 
 
 def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
     """Write SVG, PNG, PDF and CSV; return their paths and the SVG."""
-    with style(drawn.name):
+    with style(drawn.name), _quick_png():
         vector = _bytes(drawn.figure, "svg", metadata={"Date": None, "Creator": None})
         vector = vector.replace(f"'{LIGHT}', ".encode(), b"")
         written = {
@@ -137,7 +145,6 @@ def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
                 dpi=DPI,
                 facecolor="white",
                 metadata={"Software": None},
-                pil_kwargs={"compress_level": 1},
             ),
             "pdf": _bytes(drawn.figure, "pdf", metadata={"CreationDate": None}),
             "csv": drawn.data.to_csv(index=False, lineterminator="\n").encode(),
@@ -147,6 +154,26 @@ def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:
         paths.append(folder / f"{drawn.name}.{suffix}")
         paths[-1].write_bytes(content)
     return paths, vector.decode()
+
+
+@contextmanager
+def _quick_png() -> Iterator[None]:
+    """Let Pillow write large PNG at its lowest compression: a fifth larger, three times as fast.
+
+    Matplotlib embeds images in SVG and PDF as PNG and has no setting for how.
+    """
+    usual = Image.SAVE["PNG"]
+
+    def write(image: Image.Image, stream: IO[bytes], name: str | bytes) -> None:
+        if image.width * image.height >= LARGE:
+            image.encoderinfo.setdefault("compress_level", 1)
+        usual(image, stream, name)
+
+    Image.SAVE["PNG"] = write
+    try:
+        yield
+    finally:
+        Image.SAVE["PNG"] = usual
 
 
 def _bytes(figure: Figure, kind: str, **options: Any) -> bytes:

@@ -27,12 +27,16 @@ _LETTER = 0.5 * POINTS / 72
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
-def budget_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
+def budget_figure(
+    group: Group, looks: dict[str, Look], known: list[Budget] | None = None
+) -> Drawn | None:
     """Draw each loss's squared error by frequency band, as shares and as stacked amounts.
 
-    In the grid's order; None without stored pictures. `looks` colours the names' marks.
+    In the grid's order; None without stored pictures. `looks` colours the names' marks; `known`
+    are budgets computed before, of the group's losses and perhaps of others.
     """
-    found = budgets(group)
+    members = {cell.id for cell in group.cells}
+    found = budgets(group) if known is None else [x for x in known if x.cell.id in members]
     if not found:
         return None
     name = f"{group.slug}-budget"

@@ -11,12 +11,10 @@ from harness.merged import MergedStore
 from harness.report import CLAIMS, Rendered, ledger
 from harness.report.advantage import is_learned
 from harness.report.collect import Group, collect
-from harness.report.drawers import draw
+from harness.report.drawers import Drawings, draw
 from harness.report.latex import readable
 from harness.report.palette import BLACK, looks
-from harness.report.sections import Section
 from harness.report.templates import environment, source
-from harness.report.whole import Whole
 from harness.store import Store
 from harness.terminal.wording import report_command
 
@@ -43,38 +41,37 @@ def _write(grid: dict[str, Any], groups: list[Group], out: Path, workers: int) -
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     palette = looks(cell.label for group in groups for cell in group.cells)
-    sections, every, written = draw(groups, palette, out, workers)
+    drawn = draw(groups, palette, out, workers)
     judged = ledger.judge(groups)
     # Without a claim too, as a header alone: `check` compares with it.
-    written.append(out / CLAIMS)
-    written[-1].write_text(ledger.to_csv(judged), encoding="utf-8")
+    (out / CLAIMS).write_text(ledger.to_csv(judged), encoding="utf-8")
     page = out / "index.html"
-    page.write_text(_html(grid, sections, palette, every, judged), encoding="utf-8")
-    sentences = [sentence for each in sections for sentence in each.sentences]
-    return Rendered(page, [page, *written], "\n".join(sentences) or "The grid has no cells.")
+    page.write_text(_html(grid, drawn, palette, judged), encoding="utf-8")
+    sentences = [sentence for each in drawn.sections for sentence in each.sentences]
+    return Rendered(
+        page, [page, *drawn.files, out / CLAIMS], "\n".join(sentences) or "The grid has no cells."
+    )
 
 
 def _html(
-    grid: dict[str, Any],
-    sections: list[Section],
-    palette: dict[str, Any],
-    every: Whole,
-    judged: list[ledger.Judged],
+    grid: dict[str, Any], drawn: Drawings, palette: dict[str, Any], judged: list[ledger.Judged]
 ) -> str:
+    groups = [each.group for each in drawn.sections]
     templates = environment()
     templates.filters |= {"code": code, "readable": readable}
     return templates.get_template("page.html").render(
         grid=grid,
         report_command=report_command(grid["name"], Path(grid.get("results", "results"))),
-        sections=sections,
+        sections=drawn.sections,
         looks=palette,
         black=BLACK,
-        learned={c.label for each in sections for c in each.group.cells if is_learned(c.loss)},
-        every=every,
+        learned={cell.label for each in groups for cell in each.cells if is_learned(cell.loss)},
+        every=drawn.whole,
+        figures=drawn.figures,
         claims=judged,
         verdicts=ledger.counts(judged),
-        made=_made([each.group for each in sections]),
-        failures=_failures([each.group for each in sections]),
+        made=_made(groups),
+        failures=_failures(groups),
         css=source("page.css"),
         js=source("page.js"),
     )

@@ -1,19 +1,18 @@
 """The documents' figures, drawn from what we stored: their losses in their order."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from harness.report.collect import Cell, Group
 from harness.report.drawing import Drawn
 from harness.report.figure_captions import caption
-from harness.report.figure_plans import Plan, plans
+from harness.report.figure_plans import Plan
 from harness.report.figures_kernels import MOST, kernel_figure
 from harness.report.figures_spectra import spectra_figure, with_spectra
 from harness.report.figures_strips import PARTS, strips_figure
 from harness.report.kernels import tracks
 from harness.report.palette import Look
-from harness.report.paper_tables import Key, by_key
 from harness.report.pictures import strips
+from harness.report.stand_ins import Key
 
 PHOTOGRAPHIC = ("pictures", *PARTS)
 
@@ -33,19 +32,12 @@ class PaperFigure:
     photographic: bool
 
 
-def paper_figures(groups: list[Group], looks: dict[str, Look]) -> Iterator[PaperFigure]:
-    """Yield each figure of the documents of which these groups have something to show.
+def paper_figure(plan: Plan, cells: dict[Key, Cell], looks: dict[str, Look]) -> PaperFigure | None:
+    """Return a figure of the documents, or None where these cells have nothing to show of it.
 
-    Where the groups have nothing of a figure's own data set, the one that stands in for it is
-    taken. `looks` has the look of every label of the groups' cells.
+    Where they have nothing of the figure's own data set, the one that stands in for it is taken.
+    `looks` has the look of every label of the cells.
     """
-    cells = by_key(groups)
-    for plan in plans():  # one after the other: a figure is let go of before the next is drawn
-        if (found := _figure(plan, cells, looks)) is not None:
-            yield found
-
-
-def _figure(plan: Plan, cells: dict[Key, Cell], looks: dict[str, Look]) -> PaperFigure | None:
     stand_in = plan.stood_in()
     own = _drawn(plan, cells, looks)
     return own if own or stand_in is None else _drawn(stand_in, cells, looks)

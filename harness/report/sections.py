@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness.report.annotations import Beside, beside
 from harness.report.answer import answer
-from harness.report.budget import budget_table
+from harness.report.budget import Budget, budget_table, budgets
 from harness.report.collect import Group
 from harness.report.comparisons import comparison_table
 from harness.report.details import Detail, detail
@@ -114,7 +115,8 @@ def section(
     """
     shown = leading(group)
     found = strips(shown)
-    figures = _figures(shown, looks, out, files)
+    split = budgets(group)
+    figures = _figures(shown, looks, split, out, files)
     for grid in grid_figures(shown, found):
         files += save(grid, out / "figures")[0]
     tables = {
@@ -124,7 +126,7 @@ def section(
         "tuning": tuning_table(group),
         "price": price_table(group),
         "bands": band_table(group),
-        "budget": budget_table(group),
+        "budget": budget_table(group, split),
     }
     further = [further_table(group, kind) for kind in FURTHER]
     table = main_table(group)
@@ -143,10 +145,11 @@ def section(
 
 
 def _figures(
-    shown: Group, looks: dict[str, Look], out: Path, files: list[Path]
+    shown: Group, looks: dict[str, Look], split: list[Budget], out: Path, files: list[Path]
 ) -> dict[str, Figure]:
+    every = FIGURES | {"budget": partial(budget_figure, known=split)}
     drawn: Iterator[tuple[str, Drawn | None]] = (
-        (key, draw(shown, looks)) for key, draw in FIGURES.items()
+        (key, draw(shown, looks)) for key, draw in every.items()
     )  # one after the other: a figure is let go of before the next is drawn
     return {key: figure(each, out, files) for key, each in drawn if each is not None}
 

@@ -10,9 +10,8 @@ from PIL import Image
 from harness.report.collect import Group
 from harness.report.drawing import inline, save
 from harness.report.figures_ranks import rank_figure
-from harness.report.fonts import light_font
 from harness.report.palette import Look
-from harness.report.paper_figures import PaperFigure, paper_figures
+from harness.report.paper_figures import PaperFigure
 from harness.report.paper_tables import paper_tables
 from harness.report.rank_table import rank_table
 from harness.report.sections import Figure, Listing, figure, listing
@@ -38,32 +37,28 @@ class DocumentFigure:
 
 @dataclass(frozen=True)
 class Whole:
-    """Everything that belongs to no single group; None where there is nothing to show."""
+    """What belongs to no single group, but the documents' figures; None where there is nothing."""
 
     ranks: Figure | None
     rank_table: Listing | None
     papers: list[Listing]
-    figures: list[DocumentFigure]
     protocol: Listing | None
 
 
 def whole(groups: list[Group], looks: dict[str, Look], out: Path, files: list[Path]) -> Whole:
     """Draw and write what belongs to no single group; `files` gains the paths written."""
     ranked = rank_table(groups)
-    with light_font():
-        drawn = rank_figure(groups, looks)
-        ranks = None if drawn is None else figure(drawn, out, files)
-        figures = [_document_figure(each, out, files) for each in paper_figures(groups, looks)]
+    drawn = rank_figure(groups, looks)
     return Whole(
-        ranks,
+        None if drawn is None else figure(drawn, out, files),
         None if ranked is None else listing(ranked, out, files),
         [listing(table, out, files) for table in paper_tables(groups)],
-        figures,
         listing(protocol_table(groups), out, files) if groups else None,
     )
 
 
-def _document_figure(each: PaperFigure, out: Path, files: list[Path]) -> DocumentFigure:
+def document_figure(each: PaperFigure, out: Path, files: list[Path]) -> DocumentFigure:
+    """Write a document's figure and return what stands of it in the page."""
     drawn = each.drawn
     paths, svg = save(drawn, out / "figures")
     files += paths

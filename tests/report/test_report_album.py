@@ -41,9 +41,25 @@ def test_nothing_is_read_before_and_no_more_than_asked_for(found: Album, read: l
     assert read == []
     assert found and found[0].seed == 1
     assert read == [0, 1]
-    assert [each.seed for each in found] == [1, 3] and len(found) == 2
-    assert found[-1].seed == 3 and [each.seed for each in found[:1]] == [1]
-    assert read == [0, 1, 2, 3]  # each once
+    assert [each.seed for each in found] == [1, 3]
+    assert read == [0, 1, 2, 3]  # the first stayed
+    assert found[0].seed == 1 and found and read == [0, 1, 2, 3]
+
+
+def test_records_beyond_the_first_are_read_whenever_asked_for(
+    found: Album, read: list[int]
+) -> None:
+    assert len(found) == 2
+    assert found[1].seed == 3 and found[-1].seed == 3
+    assert [each.seed for each in found[:1]] == [1]
+    assert read == [0, 1, 2, 3, 2, 3, 2, 3, 2, 3]  # seed 1, the first that is stored, once
+    with pytest.raises(IndexError):
+        found[2]
+
+
+def test_the_inputs_of_all_seeds_are_kept_once(found: Album) -> None:
+    first, other = found
+    assert other.inputs is first.inputs
 
 
 def test_a_copy_and_one_that_forgot_read_again(found: Album, read: list[int]) -> None:
@@ -52,6 +68,7 @@ def test_a_copy_and_one_that_forgot_read_again(found: Album, read: list[int]) ->
     assert pickle.loads(pickle.dumps(found))[0].seed == 1
     found.forget()
     assert found[1].seed == 3 and read == [0, 1, 2, 3, 0, 1, 0, 1, 2, 3]
+    assert found[0].recon.shape == (4, 3, 8, 8)
 
 
 def test_an_album_without_pictures_is_empty(tmp_path: Path) -> None:
