@@ -76,9 +76,12 @@ class Store:
             found = json.loads(note.read_text())["schema_version"]
         except (ValueError, KeyError, TypeError, OSError):
             found = "unreadable"
-        if found != SCHEMA_VERSION:
+        self._accept(found)
+
+    def _accept(self, version: object) -> None:
+        if version != SCHEMA_VERSION:
             raise StoreError(
-                f"{self.root} was written with results schema {found}, this harness reads "
+                f"{self.root} was written with results schema {version}, this harness reads "
                 f"schema {SCHEMA_VERSION}: use another --results folder or the matching version"
             )
 
@@ -204,19 +207,22 @@ class Store:
         """Return the stored description of the grid.
 
         Raises:
-            StoreError: nothing was ever run in this folder, or the description is damaged.
+            StoreError: nothing was ever run in this folder, the description is damaged, or another
+                schema version wrote it.
         """
         path = self.root / "_grid.json"
         if not path.exists():
             raise StoreError(f"no results in {self.root}: start with 'harness run --grid smoke'")
         self.check_schema()
         try:
-            return dict(json.loads(path.read_text()))
+            found = dict(json.loads(path.read_text()))
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"{path} is damaged ({error}): give the command that made the grid once more, "
                 "which writes it anew and keeps every row"
             ) from None
+        self._accept(found.get("schema_version", SCHEMA_VERSION))
+        return found
 
 
 def _schema_note() -> bytes:

@@ -61,7 +61,7 @@ _L: Table = "likelihood"
 LIKELIHOOD = (
     _more(_L, "rate_bpd", "Rate", "bits/dim", "none", 4, "Divergence from the prior per value"),
     _more(
-        _L, "elbo_bpd", "-ELBO", "bits/dim", "minimize", 3,
+        _L, "elbo_bpd", "−ELBO", "bits/dim", "minimize", 3,
         "Negative Gaussian ELBO at the optimal σ per value of an 8-bit image",
     ),
     _more(

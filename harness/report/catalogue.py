@@ -10,6 +10,7 @@ from harness.errors import HarnessError, suggestion
 from harness.report import published
 from harness.report.collect import Group
 from harness.report.paper_tables import by_key, paper_tables
+from harness.report.stand_ins import stood_in
 from harness.report.table import Table
 
 Place = tuple[str, str]  # dataset, model
@@ -84,7 +85,7 @@ def _by_name(module: str, function: str, *more: str) -> Callable[..., Table | No
 def _of_papers(groups: list[Group]) -> Iterator[Offer]:
     cells = by_key(groups)
     named: dict[str, set[Place]] = {}
-    for each in published.rows():
+    for each in stood_in(published.rows(), cells):
         if each.key in cells:
             name = f"{each.document}-table-{each.table}"
             named.setdefault(name, set()).add((each.dataset, each.model))

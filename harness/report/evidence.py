@@ -6,9 +6,9 @@ from harness.metrics import METRICS
 from harness.report.advantage import home
 from harness.report.collect import Cell, Group
 from harness.report.decisions import Absence, Doubts
-from harness.report.estimates import difference, estimate, half_width, mixed
+from harness.report.estimates import difference, estimate, mixed
 from harness.report.expressions import Interval, Value
-from harness.report.means import HARDWARE
+from harness.report.means import HARDWARE, interval
 from harness.report.paper_tables import by_key
 from harness.report.student import Z95
 
@@ -29,10 +29,10 @@ class Evidence(Doubts):
         if not cell.measured or metric not in cell.finals:
             return None
         found = estimate(cell, metric)
-        # A number of parameters is counted: one seed tells it.
-        counted = metric == "parameters" and cell.finals[metric].nunique() == 1
-        half = 0.0 if counted else half_width(found)
-        return (found.mean, found.mean - half, found.mean + half) if found.known else None
+        if metric == "parameters" and cell.finals[metric].nunique() == 1:
+            return found.mean, found.mean, found.mean  # counted: one seed tells it
+        within = interval(cell, metric)
+        return (found.mean, within.low, within.high) if found.known else None
 
     def difference(self, a: Value, b: Value) -> Interval | None:
         """Return the paired difference of two losses in one place, None without pairs."""

@@ -126,35 +126,50 @@ def _row_name(row: Row) -> str:
 
 
 def to_csv(table: Table) -> str:
-    """Return full-precision numbers: each column with its spread and whether it is bold."""
+    """Return full-precision numbers: each column with its spread and whether it is bold.
+
+    A column whose numbers have intervals has their ends too.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    numeric = [column for column in table.columns if not column.text]
-    header = [name for column in numeric for name in _csv_names(column)]
+    numeric = [(place, column) for place, column in enumerate(table.columns) if not column.text]
+    ended = [place for place, _ in numeric if _has_interval(table, place)]
+    header = [name for place, column in numeric for name in _csv_names(column, place in ended)]
     words = [column.key for column in table.columns if column.text]
     writer.writerow([table.first.lower(), "status", *words, *header])
     for row in table.rows:
-        writer.writerow(_csv_row(row, table))
+        writer.writerow(_csv_row(row, table, ended))
     return stream.getvalue()
 
 
-def _csv_names(column: Column) -> list[str]:
+def _has_interval(table: Table, place: int) -> bool:
+    return any(math.isfinite(row.entries[place].low) for row in table.rows if row.entries)
+
+
+def _csv_names(column: Column, ended: bool) -> list[str]:
     name = f"{column.key}[{column.detail}]" if column.detail else column.key
-    return [name, f"{name}_spread", f"{name}_best"]
+    ends = [f"{name}_low", f"{name}_high"] if ended else []
+    return [name, f"{name}_spread", *ends, f"{name}_best"]
 
 
-def _csv_row(row: Row, table: Table) -> list[str]:
+def _csv_row(row: Row, table: Table, ended: list[int]) -> list[str]:
     status = row.statement or row.badge or ("ok" if row.loss else "")
     entries = row.entries or (Entry(),) * len(table.columns)
     pairs = list(zip(table.columns, entries, strict=True))
     words = ["" if entry.text == MISSING else entry.text for column, entry in pairs if column.text]
-    cells = [x for column, entry in pairs if not column.text for x in _csv_entry(entry)]
+    cells = [
+        text
+        for place, (column, entry) in enumerate(pairs)
+        if not column.text
+        for text in _csv_entry(entry, place in ended)
+    ]
     return [row.label, status, *words, *cells]
 
 
-def _csv_entry(entry: Entry) -> list[str]:
-    number, spread = (
+def _csv_entry(entry: Entry, ended: bool) -> list[str]:
+    ends = [entry.low, entry.high] if ended else []
+    numbers = [
         repr(float(value)) if math.isfinite(value) else ""
-        for value in (entry.value, entry.spread_value)
-    )
-    return [number, spread, "yes" if entry.bold else ""]
+        for value in (entry.value, entry.spread_value, *ends)
+    ]
+    return [*numbers, "yes" if entry.bold else ""]

@@ -9,7 +9,8 @@ import functools
 from dataclasses import dataclass, replace
 
 from harness.report import published
-from harness.report.paper_tables import TITLES, Key
+from harness.report.paper_tables import TITLES
+from harness.report.stand_ins import Key, stand_ins
 
 KINDS = ("kernels", "pictures", "reconstructions", "generations", "spectra")
 
@@ -54,7 +55,7 @@ class Plan:
 
     def stood_in(self) -> "Plan | None":
         """Return the same figure of the stand-in data, None where there are none."""
-        pair = _stand_ins().get(self.rows[0].key[0])
+        pair = stand_ins().get(self.rows[0].key[0])
         if pair is None:
             return None
         dataset, sentence = pair
@@ -94,9 +95,3 @@ def _written(record: dict[str, str]) -> tuple[PlannedRow, ...]:
     """Read `label: loss; label: loss`."""
     pairs = (part.split(": ", 1) for part in record["rows"].split("; "))
     return tuple(PlannedRow(x, (record["dataset"], record["model"], loss)) for x, loss in pairs)
-
-
-@functools.cache
-def _stand_ins() -> dict[str, tuple[str, str]]:
-    records = published.records("stand_ins")
-    return {each["dataset"]: (each["stand_in"], each["sentence"]) for each in records}

@@ -20,7 +20,7 @@ from harness.report.quality import cost_of, meaning, quality_data
 from harness.report.table import number
 
 LINE_HEIGHT = 0.15  # inches of a line of text
-CROWDED = 14  # losses from which on the chart takes two columns
+CROWDED = 10  # losses from which on the chart takes two columns
 
 
 def cost_label(reference: Cell | None) -> str:

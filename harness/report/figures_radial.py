@@ -55,7 +55,9 @@ def radial_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
             ends = [_profile_line(axes, cell, data, word, looks[cell.label]) for cell in cells]
             _profile_axes(axes, word)
         recon.set_ylabel("log amplitude − data's")
-        recon.annotate("data", (0.01, 0), xytext=(0, 2), textcoords="offset points")
+        # Beside the line's end: curves may run above it and below.
+        recon.annotate("data", (0.5, 0), xytext=(2, 0), textcoords="offset points", color=QUIET,
+                       va="center_baseline", annotation_clip=False)  # fmt: skip
         made.tick_params(labelleft=False)
         end_labels(made, [end for end in ends if math.isfinite(end.y)])
     alt = (
@@ -74,13 +76,15 @@ def _profile_axes(axes: Axes, word: str) -> None:
 
 def _profile(cell: Cell, kind: str) -> pd.DataFrame:
     shape = cell.pictures[0].spectra["spectrum_data"].shape
-    seeds = [
-        index
-        for index, each in enumerate(cell.pictures)
-        if kind in each.spectra and each.spectra[kind].shape == shape
-    ]
-    profiles = np.stack([radial_mean(difference(cell, kind, seed))[1] for seed in seeds])
-    spread = profiles.std(axis=0, ddof=1) if len(seeds) > 1 else np.full(profiles.shape[1], np.nan)
+    profiles = np.stack(
+        [
+            radial_mean(each.spectra[kind] - each.spectra["spectrum_data"])[1]
+            for each in cell.pictures
+            if kind in each.spectra and each.spectra[kind].shape == shape
+        ]
+    )
+    seeds = len(profiles)
+    spread = profiles.std(axis=0, ddof=1) if seeds > 1 else np.full(profiles.shape[1], np.nan)
     return pd.DataFrame(
         {
             "loss": cell.label,
@@ -88,7 +92,7 @@ def _profile(cell: Cell, kind: str) -> pd.DataFrame:
             "frequency": radial_mean(difference(cell, kind))[0],
             "log_amplitude_minus_data": profiles.mean(axis=0),
             "std_over_seeds": spread,
-            "seeds": len(seeds),
+            "seeds": seeds,
         }
     )
 

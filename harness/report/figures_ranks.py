@@ -1,6 +1,7 @@
 """Mean ranks with the losses that cannot be told apart, and the ranks by dataset and metric."""
 
 import math
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ def rank_figure(groups: list[Group], looks: dict[str, Look]) -> Drawn | None:
     losses = list(found.means.index[:MOST])
     blocks = _maps(found, losses)
     with style("ranks"):
-        top = 0.1 + max(0.8, _LETTER * max(len(n) for _, f in blocks for n in f.columns))
+        top = 0.1 + max(1.2, _LETTER * max(len(n) for _, f in blocks for n in f.columns))
         height = ROW * len(losses)
         figure = Figure(figsize=(WIDE, height + top + 0.55))
         left = 0.16 + _LETTER * 1.1 * max(len(short(loss)) for loss in losses)
@@ -120,9 +121,12 @@ def _scale(axes: Axes, found: Standing) -> None:
     height = _inches(axes)[1]
     shown = len(axes.get_yticks())
     rows = [f"the best {shown} of {len(found.means)} losses"] if shown < len(found.means) else []
-    rows += [f"dot: {objective(found)}; line: range over {plural(len(found.blocks), 'block')}"]
+    rows += [f"dot: mean rank by {objective(found)}"]
+    rows += [f"line: range over {plural(len(found.blocks), 'ranking')}"]
     if len(found.by_metric) > 1:
         rows.append("ring: mean over all metrics")
+    if found.tested:
+        rows.append("bars at the right: not told apart")
     base = 0.14
     if found.told_apart:
         rows.append(f"critical difference {found.critical:.2f}")
@@ -130,7 +134,9 @@ def _scale(axes: Axes, found: Standing) -> None:
         axes.plot([1, 1 + found.critical], [1 + 0.12 / height] * 2, color=INK, linewidth=2.0,
                   transform=axes.get_xaxis_transform(), solid_capstyle="butt",
                   clip_on=False)  # fmt: skip
-    for index, row in enumerate(reversed(rows)):
+    letters = int(_inches(axes)[0] / _LETTER / 1.05)
+    lines = [line for row in rows for line in textwrap.wrap(row, letters)]
+    for index, row in enumerate(reversed(lines)):
         y = 1 + (base + 0.16 * index) / height
         axes.text(0, y, row, transform=axes.transAxes, va="center_baseline")
 

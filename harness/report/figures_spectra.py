@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from harness.report.artefacts import Spectrum
 from harness.report.collect import Cell, Group
@@ -27,9 +28,9 @@ def with_spectra(group: Group) -> list[Cell]:
     return [c for c, shape in zip(cells, shapes, strict=True) if shape == shapes[0]]
 
 
-def difference(cell: Cell, kind: str, seed: int = 0) -> Spectrum:
-    """Return S(x) - S(data) of the cell's `seed`-th stored pictures; negative is lost detail."""
-    spectra = cell.pictures[seed].spectra
+def difference(cell: Cell, kind: str) -> Spectrum:
+    """Return S(x) - S(data) of the cell's first stored pictures; negative is lost detail."""
+    spectra = cell.pictures[0].spectra
     return spectra[kind] - spectra["spectrum_data"]
 
 
@@ -44,7 +45,7 @@ def spectra_figure(group: Group) -> Drawn | None:
     columns = len(blocks[0]) + 1
     side = min(1.15, (WIDE - 0.95) / columns - 0.06)
     tall = side * height / width
-    block = 2 * (tall + 0.2) + 0.32
+    block = 2 * (tall + 0.2) + 0.2
     scale = _scale(cells)
     with style(name):
         across = columns * (side + 0.06) + 0.95
@@ -62,8 +63,10 @@ def spectra_figure(group: Group) -> Drawn | None:
 
 
 def _colour_bar(figure: Figure, axes: Axes, scale: Normalize) -> None:
-    bar = figure.colorbar(ScalarMappable(scale, "magma"), cax=axes)
-    bar.set_label("mean log amplitude")
+    # Whole numbers: a label beside "−12.5" would leave the page.
+    whole = MaxNLocator(nbins=6, integer=True)
+    bar = figure.colorbar(ScalarMappable(scale, "magma"), cax=axes, ticks=whole)
+    bar.set_label("mean log amplitude", labelpad=2)
     bar.outline.set_linewidth(0)
 
 

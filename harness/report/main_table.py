@@ -12,10 +12,11 @@ from harness.report.estimates import Estimate, Ranking, estimate, rank, step_rat
 from harness.report.means import single_seeds
 from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
-from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
+from harness.report.table import Column, Entry, Row, Table, even, number, significant, with_spread
 
 FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
 REFERENCE = "l2"
+COST_DECIMALS = (2, 0)  # of step time and memory
 
 
 def main_table(group: Group) -> Table:
@@ -30,13 +31,14 @@ def main_table(group: Group) -> Table:
         *_cost_heads(reference),
     ]
     rows = [_row(cell, columns, rankings, reference, len(heads)) for cell in group.cells]
+    places = _decimals(columns, start=2) | dict(enumerate(COST_DECIMALS, len(heads) - 2))
     floor = _floor(group, columns, len(heads))
     return Table(
         name=group.slug,
         title=group.title,
         caption=caption(group),
         columns=tuple(heads),
-        rows=(*([floor] if floor else []), *rows),
+        rows=even([*([floor] if floor else []), *rows], places),
         notes=notes(group, columns, list(rankings.values())),
     )
 
@@ -68,7 +70,13 @@ def further_table(group: Group, kind: Kind) -> Table | None:
     title = f"{FURTHER[kind]}, {group.title}"
     heads = tuple(_head(each) for each in columns)
     lines = notes(group, columns, list(rankings.values()), marks=False)
-    return Table(f"{group.slug}-{kind}", title, caption(group), heads, tuple(rows), notes=lines)
+    level = even(rows, _decimals(columns))
+    return Table(f"{group.slug}-{kind}", title, caption(group), heads, level, notes=lines)
+
+
+def _decimals(columns: list[Measure], start: int = 0) -> dict[int, int]:
+    """Place of a measure among the columns -> the decimals it is printed with."""
+    return {place: METRICS[each.metric].decimals for place, each in enumerate(columns, start)}
 
 
 def _ranking(group: Group, measure: Measure) -> Ranking:
@@ -130,7 +138,7 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
     parts = (_why(cell, measure.metric, shaded), f"seeds: {seeds}" if seeds else "")
     return Entry(
         *_printed(found, METRICS[measure.metric].decimals),
-        bold=cell in ranking.winners,
+        bold=cell in ranking.bold,
         shaded=shaded,
         note="; ".join(filter(None, parts)),
     )
@@ -155,10 +163,10 @@ def cost_entries(cell: Cell, reference: Cell | None) -> tuple[Entry, Entry]:
     """Return step time (over the reference's, or per 1,000 images) and peak memory."""
     if reference is None:
         rows = (1000 / cell.finals["images_per_second"]).to_frame("seconds_per_1000")
-        time = Entry(*_printed(estimate(cell, "seconds_per_1000", rows), 2))
+        time = Entry(*_printed(estimate(cell, "seconds_per_1000", rows), COST_DECIMALS[0]))
     else:
-        time = Entry(*_printed(step_ratio(cell, reference), 2))
-    return time, Entry(*_printed(estimate(cell, "peak_memory_mib"), 0))
+        time = Entry(*_printed(step_ratio(cell, reference), COST_DECIMALS[0]))
+    return time, Entry(*_printed(estimate(cell, "peak_memory_mib"), COST_DECIMALS[1]))
 
 
 def _floor(group: Group, columns: list[Measure], width: int) -> Row | None:

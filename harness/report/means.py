@@ -87,18 +87,18 @@ class Interval:
 
 
 def interval(cell: Cell, metric: str) -> Interval:
-    """Return the interval of a cell's mean that its figures show.
+    """Return the 95 % interval of a cell's mean, the same in tables, figures and the ledger.
 
     Over seeds from five on, by Student's t. Below, over test images where the metric has a score
-    for each; of a distance of one seed over halves of the generated images, where those are stored.
+    for each, over seeds from three on where it has none; of a distance of one seed over halves of
+    the generated images, where those are stored.
     """
     found = estimate(cell, metric)
-    if found.seeds >= SEEDS_TO_RESAMPLE:
-        half = half_width(found)
-        return Interval(found.mean - half, found.mean + half, "seeds")
     error = image_error(cell, metric)
-    if found.known and math.isfinite(error):
+    if found.known and math.isfinite(error) and found.seeds < SEEDS_TO_RESAMPLE:
         return Interval(found.mean - Z95 * error, found.mean + Z95 * error, "images")
+    if found.over == "seeds" and math.isfinite(half := half_width(found)):
+        return Interval(found.mean - half, found.mean + half, "seeds")
     ends = [f"{metric}_low", f"{metric}_high"]
     if (
         found.seeds == 1

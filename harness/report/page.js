@@ -153,6 +153,7 @@
     const [left, right, image] = ["left", "right", "image"].map((c) => box.querySelector(`select.${c}`));
     const slide = box.querySelector("input");
     const stage = box.querySelector(".stage");
+    const sides = box.querySelector(".sides");
     rows.forEach((row, index) => {
       [left, right].forEach((select) => select.add(new Option(row.dataset.name, index)));
     });
@@ -171,6 +172,10 @@
           `${rows[select.value].dataset.name}, ${image.selectedOptions[0].text}`;
       });
       stage.style.width = stage.querySelector(".under").style.width;
+      [left, right].forEach((select, side) => {
+        sides.children[side].textContent = rows[select.value].dataset.name;
+      });
+      sides.style.width = stage.style.width;
       slide.style.width = stage.style.width;
       divide();
     };

@@ -10,20 +10,24 @@ from harness.report import published
 from harness.report.advantage import home
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Ranking, estimate, mixed, rank
-from harness.report.means import interval, single_seeds
+from harness.report.means import Interval, interval, single_seeds
 from harness.report.paper_notes import footnotes
 from harness.report.paper_protocol import beta_text, caption, choices, signatures
 from harness.report.published import Published
+from harness.report.stand_ins import Key, stood_in
 from harness.report.table import Column, Entry, Row, Table, number, plural, signed, significant
 
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
-Key = tuple[str, str, str]  # dataset, model, loss
 
 
 def paper_tables(groups: list[Group]) -> list[Table]:
-    """Return each table of the documents of which these groups have a measured cell."""
+    """Return each table of the documents of which these groups have a measured cell.
+
+    Where they have no cell of a block's own data, they may have some of its stand-in's.
+    """
     cells = by_key(groups)
-    tables = groupby(published.rows(), lambda each: (each.document, each.table))
+    printed = stood_in(published.rows(), cells)
+    tables = groupby(printed, lambda each: (each.document, each.table))
     found = [_table(document, number_, list(rows), cells) for (document, number_), rows in tables]
     return [table for table in found if table is not None]
 
@@ -135,19 +139,21 @@ def _measured(cell: Cell | None, metric: str, ranking: Ranking) -> Entry:
     seeds = single_seeds(cell.finals, metric)
     column = f"{metric}_std"
     images = float(cell.finals[column].mean()) if column in cell.finals else math.nan
+    within = interval(cell, metric)
     return Entry(
         number(found.mean, decimals),
         found.mean,
         significant(images) if math.isfinite(images) else "",  # as the documents print it
         images,
-        bold=cell in ranking.winners,
+        within.low,
+        within.high,
+        bold=cell in ranking.bold,
         shaded=home(cell, metric),
-        note=f"{_interval(cell, metric)}{f'; seeds: {seeds}' if seeds else ''}",
+        note=f"{_interval(within, cell, metric)}{f'; seeds: {seeds}' if seeds else ''}",
     )
 
 
-def _interval(cell: Cell, metric: str) -> str:
-    found = interval(cell, metric)
+def _interval(found: Interval, cell: Cell, metric: str) -> str:
     if found.over == "none":
         return f"{plural(estimate(cell, metric).seeds, 'seed')}: no interval"
     ends = (number(end, METRICS[metric].decimals + 1) for end in (found.low, found.high))

@@ -37,7 +37,7 @@ def rank_table(groups: list[Group]) -> Table | None:
         "Ranks by condition and by metric",
         caption(found),
         columns,
-        (*rows, Row("Kendall's W", _agreements(found))),
+        (*rows, Row("agreement (Kendall's W)", _agreements(found))),
     )
 
 
@@ -100,7 +100,7 @@ def _agreements(found: Standing) -> tuple[Entry, ...]:
 
 def _agreement(ranks: pd.DataFrame) -> Entry:
     value = kendall_w(ranks.to_numpy())
-    return Entry(number(value, 2), value, note="" if math.isfinite(value) else "one block alone")
+    return Entry(number(value, 2), value, note="" if math.isfinite(value) else "one ranking alone")
 
 
 def caption(found: Standing) -> str:
@@ -115,17 +115,17 @@ def caption(found: Standing) -> str:
 def _blocks(found: Standing) -> str:
     blocks, conditions = len(found.blocks), len(found.conditions)
     seeds = plural(found.seeds, "seed")
-    where = f"{conditions} conditions with {seeds} each"
+    where = f"{conditions} conditions (a dataset with a model), {seeds} each"
     if conditions == 1:
         where = f"{seeds} of {found.groups[0].title}"
     text = (
-        f"Ranks of {len(found.means)} losses by {objective(found)}, 1 the best, over "
-        f"{plural(blocks, 'block')}: {where}."
+        f"{len(found.means)} losses ranked by {objective(found)}, 1 the best, "
+        f"{plural(blocks, 'time')}: {where}. Each column has the mean of its ranks."
     )
     if found.seeds > 1:
         text += (
-            " Seeds are blocks of their own, so the test speaks of these datasets and models, not "
-            "of others."
+            " Every seed counts as a ranking of its own, so the test speaks of these datasets and "
+            "models, not of others."
         )
     return text
 
@@ -133,14 +133,14 @@ def _blocks(found: Standing) -> str:
 def _test(found: Standing) -> str:
     if not found.tested:
         return (
-            f"No test: {plural(len(found.blocks), 'block')} cannot tell any two of "
+            f"No test: {plural(len(found.blocks), 'ranking')} cannot tell any two of "
             f"{len(found.means)} losses apart at {100 * LEVEL:g} %."
         )
     p = f"p = {significant(found.p, 1)}" if found.p > 0.0005 else "p < 0.001"
     if not found.told_apart:
-        return f"Friedman's test (permutations within blocks, {p}) does not tell the losses apart."
+        return f"Friedman's test (by permutations, {p}) does not tell the losses apart."
     return (
-        f"Friedman's test (permutations within blocks): {p}; losses joined by a bar differ by less "
+        f"Friedman's test (by permutations): {p}; losses joined by a bar differ by less "
         f"than Nemenyi's critical difference at {100 * LEVEL:g} %, {found.critical:.2f} "
         "(Demšar 2006)."
     )
@@ -151,7 +151,10 @@ def _agreement_words(found: Standing) -> str:
     if not values:
         return ""
     words = ", ".join(f"{value:.2f} between {name}" for name, value in values.items())
-    return f"Agreement of the ranks (Kendall's W, 1 is full): {words}."
+    return (
+        f"Agreement of the ranks (Kendall's W, from 0, none, to 1, the same everywhere): {words}; "
+        "the last row has it within each column."
+    )
 
 
 def _others(found: Standing) -> str:

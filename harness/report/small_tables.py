@@ -8,9 +8,9 @@ from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.estimates import estimate
 from harness.report.figures_tuning import best_of
-from harness.report.main_table import REFERENCE, beta_entry, cost_entries
+from harness.report.main_table import COST_DECIMALS, REFERENCE, beta_entry, cost_entries
 from harness.report.means import HARDWARE
-from harness.report.table import Column, Entry, Row, Table, number, plural, significant
+from harness.report.table import Column, Entry, Row, Table, even, number, plural, significant
 
 
 def tuning_table(group: Group) -> Table | None:
@@ -81,7 +81,7 @@ def price_table(group: Group) -> Table | None:
         f"Time and memory, {group.title}",
         _hardware(group),
         columns,
-        rows,
+        even(rows, dict(enumerate(COST_DECIMALS, 1))),
     )
 
 

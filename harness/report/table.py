@@ -1,8 +1,9 @@
 """A table as data, before it becomes HTML, Markdown, LaTeX or CSV."""
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -49,6 +50,8 @@ class Entry:
     value: float = math.nan
     spread: str = ""
     spread_value: float = math.nan
+    low: float = math.nan  # of the 95 % interval of the mean
+    high: float = math.nan
     bold: bool = False
     marks: str = ""
     shaded: bool = False
@@ -103,9 +106,43 @@ def with_spread(mean: float, spread: float, decimals: int) -> tuple[str, str]:
     if not math.isfinite(spread):
         return number(mean, decimals), ""
     if spread > 0:
-        exponent = math.floor(math.log10(float(f"{spread:.1e}")))
-        decimals = min(max(0, 1 - exponent), decimals + 1)
+        decimals = _by_spread(spread, decimals)
     return number(mean, decimals), number(spread, decimals)
+
+
+def _by_spread(spread: float, decimals: int) -> int:
+    exponent = math.floor(math.log10(float(f"{spread:.1e}")))
+    return min(max(0, 1 - exponent), decimals + 1)
+
+
+def even(rows: Sequence[Row], decimals: Mapping[int, int]) -> tuple[Row, ...]:
+    """Return the rows with equally many decimals in each of the columns that `decimals` names.
+
+    Two significant digits of the column's median spread decide, at most one more decimal than is
+    given for the column's place; without spreads it is that many. A spread that would print as 0
+    keeps one digit.
+    """
+    places = {column: _places(rows, column, most) for column, most in decimals.items()}
+    return tuple(
+        replace(row, entries=tuple(_rounded(e, places.get(i)) for i, e in enumerate(row.entries)))
+        for row in rows
+    )
+
+
+def _places(rows: Sequence[Row], column: int, most: int) -> int:
+    spreads = [row.entries[column].spread_value for row in rows if row.entries]
+    known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
+    return _by_spread(statistics.median(known), most) if known else most
+
+
+def _rounded(entry: Entry, places: int | None) -> Entry:
+    if places is None or not math.isfinite(entry.value):
+        return entry
+    spread = entry.spread_value
+    text = number(spread, places) if math.isfinite(spread) else entry.spread
+    if math.isfinite(spread) and spread > 0 and float(f"{spread:.{places}f}") == 0:
+        text = significant(spread, 1)
+    return replace(entry, text=number(entry.value, places), spread=text)
 
 
 def significant(value: float, digits: int = 2) -> str:

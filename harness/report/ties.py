@@ -38,11 +38,17 @@ class Ranking:
     tied: tuple[Cell, ...]
     judged: bool
     rivals: tuple[Rival, ...] = ()  # from the second best to the last
+    alike: bool = False  # whether all have the very same number, such as 0
 
     @property
     def winners(self) -> tuple[Cell, ...]:
-        """The best and the tied cells: those printed bold."""
+        """The best and the tied cells."""
         return () if self.best is None else (self.best, *self.tied)
+
+    @property
+    def bold(self) -> tuple[Cell, ...]:
+        """The winners, which are printed bold; none where no number stands out."""
+        return () if self.alike else self.winners
 
 
 def rankable(cells: tuple[Cell, ...], metric: str) -> list[Cell]:
@@ -83,6 +89,7 @@ def rank(cells: tuple[Cell, ...], metric: str, direction: Direction | None = Non
         tuple(each.cell for each in rivals if each.tied),
         judged=not any(math.isnan(each.p) for each in rivals),
         rivals=rivals,
+        alike=all(equal),
     )
 
 

@@ -193,6 +193,14 @@ def test_trouble_of_the_system_sets_no_file_aside(
     assert all(path.exists() for path in paths)
 
 
+def test_a_grid_of_another_schema_version_is_refused(store: Store) -> None:
+    store.write_grid({"name": "smoke", "cells": []})
+    assert store.grid()["name"] == "smoke"
+    (store.root / "_grid.json").write_text('{"schema_version": 7, "name": "smoke", "cells": []}')
+    with pytest.raises(StoreError, match="written with results schema 7, this harness reads"):
+        store.grid()
+
+
 @pytest.mark.parametrize("note", ['{"schema_version": 0}', "[]", "{", "{}"])
 def test_another_schema_version_is_refused(store: Store, note: str) -> None:
     (store.root / "_schema.json").write_text(note)

@@ -9,6 +9,7 @@ import pytest
 
 from harness.report.collect import Cell, Group
 from harness.report.estimates import compare, estimate, half_width, rank, step_ratio, tied
+from harness.report.evidence import Evidence
 from harness.report.means import interval
 from harness.report.scores import Scores
 from harness.report.student import quantile, two_sided
@@ -157,8 +158,9 @@ def test_the_interval_of_a_mean_says_what_it_is_over(made: Make) -> None:
         {"loss": "l1", "psnr": [20.0, 21.0], "frd_gen": [0.2, 0.3]},
         {"loss": "ce", "frd_gen": [0.1, 0.2, 0.3, 0.4, 0.5]},
         {"loss": "ssim", "frd_gen": [0.2], "more": ends},
+        {"loss": "haar", "psnr": [20.0, 21.0, 22.0], "frd_gen": [0.2, 0.3, 0.4]},
     )
-    l2, l1, ce, ssim = group.cells
+    l2, l1, ce, ssim, haar = group.cells
     found = interval(l2, "psnr")
     assert (found.low, found.high, found.over) == pytest.approx((19.02, 20.98, "images"))
     assert interval(l1, "psnr").over == "images"
@@ -168,3 +170,29 @@ def test_the_interval_of_a_mean_says_what_it_is_over(made: Make) -> None:
     assert found.over == "seeds" and half_width(estimate(ce, "frd_gen")) == pytest.approx(half)
     found = interval(ssim, "frd_gen")
     assert (found.low, found.high, found.over) == (0.1, 0.4, "generated images")
+    # Below five seeds over images where there are scores of images, else over the seeds.
+    assert interval(haar, "psnr").over == "images"
+    found = interval(haar, "frd_gen")
+    assert found.over == "seeds" and found.high == pytest.approx(0.3 + 4.303 * 0.1 / math.sqrt(3))
+
+
+def test_the_ledger_has_the_intervals_of_the_tables(made: Make) -> None:
+    group = made({"loss": "l2", "psnr": [20.0, 21.0, 22.0], "frd_gen": [0.2, 0.3, 0.4]})
+    evidence, (cell,) = Evidence([group]), group.cells
+    for metric in ("psnr", "frd_gen"):
+        found = interval(cell, metric)
+        mean = estimate(cell, metric).mean
+        known = evidence.value(group.dataset, group.model, "l2", metric)
+        assert known == (mean, found.low, found.high)
+
+
+def test_equal_numbers_of_all_are_tied_but_not_bold(made: Make) -> None:
+    group = made(
+        {"loss": "l2", "psnr": [20.0] * 3, "frd_gen": [0.0] * 3},
+        {"loss": "l1", "psnr": [20.0] * 3, "frd_gen": [0.0] * 3},
+        {"loss": "ce", "psnr": [19.0] * 3, "frd_gen": [0.0] * 3},
+    )
+    nothing = rank(group.cells, "frd_gen")
+    assert len(nothing.winners) == 3 and nothing.bold == ()
+    some = rank(group.cells, "psnr")
+    assert [cell.loss for cell in some.bold] == ["l2", "l1"] and some.bold == some.winners

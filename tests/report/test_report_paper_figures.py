@@ -19,7 +19,8 @@ from harness.report.figure_plans import KINDS, Plan, plans
 from harness.report.figures_kernels import kernel_figure
 from harness.report.kernels import moments, width
 from harness.report.palette import looks
-from harness.report.paper_figures import PaperFigure, paper_figures
+from harness.report.paper_figures import PaperFigure, paper_figure
+from harness.report.paper_tables import by_key
 from harness.store import Store
 
 pytestmark = pytest.mark.slow
@@ -105,7 +106,8 @@ def fill(chosen: tuple[Plan, ...], left_out: tuple[str, ...] = ()) -> list[Group
 
 def drawn(groups: list[Group]) -> dict[str, PaperFigure]:
     palette = looks(cell.label for group in groups for cell in group.cells)
-    return {each.drawn.name: each for each in paper_figures(groups, palette)}
+    found = [paper_figure(plan, by_key(groups), palette) for plan in plans()]
+    return {each.drawn.name: each for each in found if each is not None}
 
 
 def only(document: str, *figures: str) -> tuple[Plan, ...]:

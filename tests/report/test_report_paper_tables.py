@@ -1,6 +1,7 @@
 """The documents' tables from invented rows that cover every cell of every table."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,10 +12,13 @@ import synthetic
 from harness.metrics import METRICS
 from harness.report import published, render
 from harness.report.annotations import beside
+from harness.report.catalogue import offers
 from harness.report.collect import Cell, collect
+from harness.report.export import to_csv
 from harness.report.main_table import main_table
 from harness.report.paper_protocol import choices, signatures
-from harness.report.paper_tables import Key, paper_tables
+from harness.report.paper_tables import paper_tables
+from harness.report.stand_ins import Key
 from harness.report.table import Table
 from harness.store import Store
 
@@ -198,6 +202,45 @@ def test_a_grid_without_cells_of_a_document_has_no_such_table(tmp_path: Path) ->
     store.write(synthetic.row(cell, "final", 0, 0.1, psnr=20.0))
     synthetic.write_grid(store, [cell])
     assert paper_tables(collect(store, store.grid())) == []
+
+
+def stand_in_store(folder: Path, *datasets: str) -> Store:
+    """One seed of `l2` and of `l1` on each."""
+    store = Store(folder)
+    cells = [synthetic.describe(each, x, 1, trials=0) for each in datasets for x in ("l2", "l1")]
+    for cell in cells:
+        store.write(synthetic.row(cell, "final", 0, 0.1, psnr=20.0))
+    synthetic.write_grid(store, cells)
+    return store
+
+
+def test_stand_ins_take_the_place_of_data_that_nobody_ran(tmp_path: Path) -> None:
+    store = stand_in_store(tmp_path / "open", "fairface64", "hcp64", "nifti:brain_t1")
+    groups = collect(store, store.grid())
+    tables = {table.name: table for table in paper_tables(groups)}
+    faces = tables["bredell-table-2"]
+    assert any("FairFace stand in for those of CelebA" in note for note in faces.notes)
+    assert faces.rows[0].statement == "fairface64 with conv4"
+    row = next(row for row in faces.rows if row.label == "L2")
+    entries = dict(zip((column.key for column in faces.columns), row.entries, strict=True))
+    assert entries["psnr"].text == "20.00" and entries["psnr_published"].text not in ("", "—")
+    assert entries["psnr_difference"].text == "—"
+    # Of HCP itself there is something: its stand-in has nothing to say.
+    brains = next(table for table in tables.values() for r in table.rows if "hcp64" in r.statement)
+    assert not any("stand in for those of HCP" in note for note in brains.notes)
+    assert {offer.name for offer in offers(groups)} >= set(tables)
+
+
+def test_intervals_stand_in_the_csv(tables: dict[str, Table]) -> None:
+    table = tables["bredell-table-2"]
+    with io.StringIO(to_csv(table)) as stream:
+        printed = next(row for row in csv.DictReader(stream) if row["row"] == "L2")
+    own = next(row for row in table.rows if row.label == "L2").entries[0]
+    key = table.columns[0].key
+    assert float(printed[f"{key}_low"]) == own.low < own.value < own.high
+    assert float(printed[f"{key}_high"]) == own.high
+    assert f"{key}_published[published]" in printed
+    assert f"{key}_published[published]_low" not in printed
 
 
 @pytest.mark.slow

@@ -33,14 +33,15 @@ def test_few_seeds_are_points(made: Make) -> None:
     data = quality_data(group)
     assert list(data["quality_seeds"]) == ["0.3 0.31 0.32", "0.2 0.22 0.24"]
     assert data["cost_seeds"][1] == "2 1.66667 1.42857"
-    assert data["quality_low"].isna().all() and meaning(data) == "small points: seeds"
+    assert data["quality_low"].notna().all()
+    assert meaning(data) == "bars: 95 % interval over seeds; small points: seeds"
     drawn = quality_figure(group, looks(cell.label for cell in group.cells))
     assert drawn is not None
     axes = drawn.figure.axes[0]
     assert [0.2, 0.22, 0.24] in [pytest.approx(list(line.get_ydata())) for line in axes.lines]
     low, high = axes.get_ylim()
     assert low < 0.2 and high > 0.32
-    assert "Small points: seeds." in drawn.alt
+    assert "small points: seeds." in drawn.alt
 
 
 def test_many_seeds_are_an_interval(made: Make) -> None:

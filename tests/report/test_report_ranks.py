@@ -316,12 +316,12 @@ def test_the_caption_tells_the_test_and_bold_follows_it() -> None:
     table = rank_table(groups)
     assert table is not None
     assert "p < 0.001; losses joined by a bar differ by less than" in table.caption
-    assert "3 conditions with 5 seeds each" in table.caption
+    assert "3 conditions (a dataset with a model), 5 seeds each" in table.caption
     assert f"{result.critical:.2f} (Demšar 2006)" in table.caption
     near = result.means[result.means <= result.means.iloc[0] + result.critical].index
     bold = [row.label for row in table.rows if row.entries[0].bold]
     assert bold == list(near)
-    assert table.rows[-1].label == "Kendall's W"
+    assert table.rows[-1].label == "agreement (Kendall's W)"
     assert table.rows[-1].entries[0].value == pytest.approx(kendall_w(result.blocks.to_numpy()))
     for text in (to_markdown(table), to_latex(table), to_csv(table)):
         assert "l2" in text
@@ -331,7 +331,7 @@ def test_without_a_test_there_is_no_bar_and_the_caption_says_why() -> None:
     groups = clear(conditions=2, seeds=1)
     table = rank_table(groups)
     assert table is not None
-    assert "No test: 2 blocks cannot tell any two of 4 losses apart at 5 %." in table.caption
+    assert "No test: 2 rankings cannot tell any two of 4 losses apart at 5 %." in table.caption
     assert [row.entries[0].bold for row in table.rows[:4]] == [True, False, False, False]
     assert "Not told apart" not in drawn(groups).alt
 

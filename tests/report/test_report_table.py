@@ -35,8 +35,8 @@ def test_numbers_spread_and_bold(made: Make) -> None:
             {"loss": "ssim", "psnr": [18.0, 18.1, 18.2], "frd_gen": [0.1, 0.11, 0.12]},
         )
     )
-    assert cell_of(table, "l2", "psnr").text == "21.0"
-    assert cell_of(table, "l2", "psnr").spread == "1.0"
+    assert cell_of(table, "l2", "psnr").text == "21.00"
+    assert cell_of(table, "l2", "psnr").spread == "1.00"
     assert cell_of(table, "l2", "seeds").text == "3/3"
     assert cell_of(table, "l2", "beta").text == "0.10"
     assert bold(table, "psnr") == ["l2"]
@@ -62,10 +62,28 @@ def test_two_digits_of_the_spread_decide(
     assert with_spread(mean, spread, decimals) == printed
 
 
+def test_a_column_has_one_number_of_decimals(made: Make) -> None:
+    table = main_table(
+        made(
+            {"loss": "l2", "psnr": [20.0, 21.0, 22.0], "frd_gen": [0.3, 0.3, 0.3]},
+            {"loss": "l1", "psnr": [20.0, 20.1, 20.2], "frd_gen": [0.1, 0.11, 0.12]},
+            {"loss": "ce", "psnr": [18.001, 18.002, 18.003], "frd_gen": [0.2, 0.2, 0.2]},
+        )
+    )
+    found = [cell_of(table, loss, "psnr") for loss in ("l2", "l1", "ce")]
+    assert [(each.text, each.spread) for each in found] == [
+        ("21.00", "1.00"),
+        ("20.10", "0.10"),
+        ("18.00", "0.001"),  # never ± 0.00
+    ]
+    found = [cell_of(table, loss, "frd_gen") for loss in ("l2", "l1", "ce")]
+    assert len({len(each.text) for each in found}) == 1 and found[0].spread == "0.0000"
+
+
 def test_floor_row_comes_first_and_is_never_bold(groups: list[Group]) -> None:
     table = main_table(groups[0])
     assert table.rows[0].label == "mean image (floor)"
-    assert cell_of(table, "mean image (floor)", "psnr").text == "13.87"
+    assert cell_of(table, "mean image (floor)", "psnr").text == "13.870"  # as its column
     assert cell_of(table, "mean image (floor)", "frd_gen").text == ""
     assert not any(entry.bold for entry in table.rows[0].entries)
 
