@@ -1,16 +1,20 @@
 """What the page shows, drawn and written piece by piece: here, or in several processes."""
 
 import atexit
+import functools
 import math
 import multiprocessing
+import pickle
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from harness.report import ledger
 from harness.report.album import Album
 from harness.report.collect import Group
 from harness.report.figure_plans import plans
@@ -23,7 +27,6 @@ from harness.report.sections import ROOM, Section, section
 from harness.report.whole import DocumentFigure, Whole, document_figure, whole
 
 FIGURES_NEED = 700_000  # bytes that figures of a group may take
-FEWEST = 3  # groups from which on other processes, which import Matplotlib first, save time
 
 
 @dataclass(frozen=True)
@@ -33,83 +36,100 @@ class Drawings:
     sections: list[Section]
     whole: Whole
     figures: list[DocumentFigure]
+    judged: list[ledger.Judged]
     files: list[Path]
 
 
 @dataclass(frozen=True)
 class Desk:
-    """What every piece of work needs; a process gets it once."""
+    """What every piece of work needs."""
 
     groups: list[Group]
     looks: dict[str, Look]
     out: Path
 
 
-# A piece of work returns what it drew and the files that it wrote.
+# A piece of work returns what it made and the files that it wrote.
 Work = Callable[[Desk], tuple[Any, list[Path]]]
-Submit = Callable[[Work], "Future[tuple[Any, list[Path]]]"]
+Done = Future[tuple[Any, list[Path]]]
+Hands = Callable[[Desk, Work], Done]
 
 
-def draw(groups: list[Group], looks: dict[str, Look], out: Path, workers: int = 1) -> Drawings:
-    """Draw and write everything that the page shows of the groups.
-
-    With `workers` above 1 and three groups or more that many processes draw; the files are the
-    same.
-    """
-    desk = Desk(groups, looks, out)
-    many = workers > 1 and len(groups) >= FEWEST
-    with _elsewhere(desk, workers) if many else _here(desk) as submit:
-        # The longest first, so that no process is left with one when the others are done.
-        order = sorted(range(len(groups)), key=lambda index: -_need(groups[index]))
-        room = rooms(groups)
-        begun = {index: submit(partial(_section, index, room[index])) for index in order}
-        figures = [submit(partial(_figure, index)) for index in range(len(plans()))]
-        rest = submit(_whole)
-        done = [begun[index].result() for index in range(len(groups))]
-        shown = [future.result() for future in figures]
-        every, last = rest.result()
+def draw(desk: Desk, hands: Hands) -> Drawings:
+    """Draw and write everything that the page shows of the groups, and judge the claims."""
+    groups = desk.groups
+    # The longest first, so that no process is left with one when the others are done.
+    order = sorted(range(len(groups)), key=lambda index: -_need(groups[index]))
+    room = rooms(groups)
+    begun = {index: hands(desk, partial(_section, index, room[index])) for index in order}
+    figures = [hands(desk, partial(_figure, index)) for index in range(len(plans()))]
+    rest, judged = hands(desk, _whole), hands(desk, _judged)
+    done = [begun[index].result() for index in range(len(groups))]
+    shown = [future.result() for future in figures]
+    every, last = rest.result()
     files = [path for _, written in (*done, *shown) for path in written]
     return Drawings(
         [each for each, _ in done],
         every,
         [each for each, _ in shown if each is not None],
+        judged.result()[0],
         [*files, *last],
     )
 
 
 @contextmanager
-def _here(desk: Desk) -> Iterator[Submit]:
-    def submit(work: Work) -> "Future[tuple[Any, list[Path]]]":
-        done: Future[tuple[Any, list[Path]]] = Future()
-        done.set_result(_do(desk, work))
-        return done
+def hired(workers: int) -> Iterator[Hands]:
+    """Yield what does the work: this process, or with `workers` above 1 as many others.
 
-    with light_font():
-        yield submit
-
-
-@contextmanager
-def _elsewhere(desk: Desk, workers: int) -> Iterator[Submit]:
+    Those begin at once to import Matplotlib, while their first work is still being prepared. The
+    files are the same.
+    """
+    if workers < 2:
+        with light_font():
+            yield _here
+        return
     context = multiprocessing.get_context("spawn")  # no fork: this process may have threads
-    with ProcessPoolExecutor(
-        workers, mp_context=context, initializer=_sit, initargs=(desk,)
-    ) as pool:
-        yield lambda work: pool.submit(_do_there, work)
+    with (
+        tempfile.TemporaryDirectory(prefix="harness-report-") as folder,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_settle) as pool,
+    ):
+        for _ in range(workers):
+            pool.submit(_settled)
+        yield partial(_elsewhere, pool, Path(folder) / "desk")
 
 
-_DESKS: list[Desk] = []  # the one of a process of `_elsewhere`
+def _here(desk: Desk, work: Work) -> Done:
+    done: Done = Future()
+    done.set_result(_do(desk, work))
+    return done
 
 
-def _sit(desk: Desk) -> None:
+def _elsewhere(pool: ProcessPoolExecutor, path: Path, desk: Desk, work: Work) -> Done:
+    """Hand on the work alone: what it is done on lies in a file, which a process reads once."""
+    if not path.exists():
+        path.write_bytes(pickle.dumps(desk))
+    return pool.submit(_do_there, path, work)
+
+
+def _settle() -> None:
     """Prepare a process of its own, which has its own fonts."""
-    _DESKS.append(desk)
     fonts = ExitStack()
     fonts.enter_context(light_font())
     atexit.register(fonts.close)
 
 
-def _do_there(work: Work) -> tuple[Any, list[Path]]:
-    return _do(_DESKS[0], work)
+def _settled() -> None:
+    """Nothing: a process that has this to do is started."""
+
+
+@functools.cache
+def _desk(path: Path) -> Desk:
+    # Not from outside: written a moment ago into a folder that no other user can write to.
+    return cast("Desk", pickle.loads(path.read_bytes()))
+
+
+def _do_there(path: Path, work: Work) -> tuple[Any, list[Path]]:
+    return _do(_desk(path), work)
 
 
 def _do(desk: Desk, work: Work) -> tuple[Any, list[Path]]:
@@ -131,6 +151,10 @@ def _figure(index: int, desk: Desk) -> tuple[DocumentFigure | None, list[Path]]:
     files: list[Path] = []
     found = paper_figure(plans()[index], by_key(desk.groups), desk.looks)
     return None if found is None else document_figure(found, desk.out, files), files
+
+
+def _judged(desk: Desk) -> tuple[list[ledger.Judged], list[Path]]:
+    return ledger.judge(desk.groups), []
 
 
 def _whole(desk: Desk) -> tuple[Whole, list[Path]]:

@@ -11,25 +11,29 @@ from harness.merged import MergedStore
 from harness.report import CLAIMS, Rendered, ledger
 from harness.report.advantage import is_learned
 from harness.report.collect import Group, collect
-from harness.report.drawers import Drawings, draw
+from harness.report.drawers import Desk, Drawings, Hands, draw, hired
 from harness.report.latex import readable
 from harness.report.palette import BLACK, looks
 from harness.report.templates import environment, source
 from harness.store import Store
 from harness.terminal.wording import report_command
 
+FEWEST = 3  # groups from which on other processes, which import Matplotlib first, save time
+
 
 def write(store: Store, out: Path, workers: int = 1) -> Rendered:
     """Render the report of `store` to `out`; see `harness.report.render`."""
     grid = store.grid()
-    groups = collect(MergedStore(store.root), grid)
-    try:
-        return _write(grid, groups, out, workers)
-    except OSError as error:
-        raise HarnessError(
-            f"cannot write the report to {out} ({error.strerror}): "
-            "choose another folder or change its permissions"
-        ) from error
+    places = {(each["dataset"], each["model"]) for each in grid.get("cells", [])}
+    with hired(workers if len(places) >= FEWEST else 1) as hands:
+        groups = collect(MergedStore(store.root), grid)
+        try:
+            return _write(grid, groups, out, hands)
+        except OSError as error:
+            raise HarnessError(
+                f"cannot write the report to {out} ({error.strerror}): "
+                "choose another folder or change its permissions"
+            ) from error
 
 
 def check(store: Store, committed: Path) -> list[str]:
@@ -37,25 +41,22 @@ def check(store: Store, committed: Path) -> list[str]:
     return ledger.changed(ledger.judge(collect(store, store.grid())), committed)
 
 
-def _write(grid: dict[str, Any], groups: list[Group], out: Path, workers: int) -> Rendered:
+def _write(grid: dict[str, Any], groups: list[Group], out: Path, hands: Hands) -> Rendered:
     for folder in ("tables", "figures"):
         (out / folder).mkdir(parents=True, exist_ok=True)
     palette = looks(cell.label for group in groups for cell in group.cells)
-    drawn = draw(groups, palette, out, workers)
-    judged = ledger.judge(groups)
+    drawn = draw(Desk(groups, palette, out), hands)
     # Without a claim too, as a header alone: `check` compares with it.
-    (out / CLAIMS).write_text(ledger.to_csv(judged), encoding="utf-8")
+    (out / CLAIMS).write_text(ledger.to_csv(drawn.judged), encoding="utf-8")
     page = out / "index.html"
-    page.write_text(_html(grid, drawn, palette, judged), encoding="utf-8")
+    page.write_text(_html(grid, drawn, palette), encoding="utf-8")
     sentences = [sentence for each in drawn.sections for sentence in each.sentences]
     return Rendered(
         page, [page, *drawn.files, out / CLAIMS], "\n".join(sentences) or "The grid has no cells."
     )
 
 
-def _html(
-    grid: dict[str, Any], drawn: Drawings, palette: dict[str, Any], judged: list[ledger.Judged]
-) -> str:
+def _html(grid: dict[str, Any], drawn: Drawings, palette: dict[str, Any]) -> str:
     groups = [each.group for each in drawn.sections]
     templates = environment()
     templates.filters |= {"code": code, "readable": readable}
@@ -68,8 +69,8 @@ def _html(
         learned={cell.label for each in groups for cell in each.cells if is_learned(cell.loss)},
         every=drawn.whole,
         figures=drawn.figures,
-        claims=judged,
-        verdicts=ledger.counts(judged),
+        claims=drawn.judged,
+        verdicts=ledger.counts(drawn.judged),
         made=_made(groups),
         failures=_failures(groups),
         css=source("page.css"),
