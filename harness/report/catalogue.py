@@ -53,6 +53,7 @@ _KINDS: dict[str, tuple[str, ...]] = {
 }
 # Of the whole report, and whether they need every group's rows.
 _WHOLE = {
+    "answer": ("glance", "glance_table", True),
     "ranks": ("rank_table", "rank_table", True),
     "protocol": ("small_tables", "protocol_table", False),
 }

@@ -19,6 +19,7 @@ SEEDS_TO_RESAMPLE = 5
 HARDWARE = ["device_name", "precision", "threads"]
 
 Ground = Literal["seeds", "images", "generated images", "none"]
+GROUNDS: tuple[Ground, ...] = ("images", "seeds", "generated images")
 
 
 @dataclass(frozen=True)

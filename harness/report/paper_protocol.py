@@ -5,7 +5,7 @@ from itertools import groupby
 
 from harness.report.collect import Cell
 from harness.report.main_table import beta_entry
-from harness.report.means import SEEDS_TO_RESAMPLE
+from harness.report.means import GROUNDS, interval, single_seeds
 from harness.report.notes import label
 from harness.report.paper_notes import Place, place_of
 from harness.report.published import Published
@@ -35,18 +35,22 @@ def caption(measured: list[Cell], metrics: dict[str, bool]) -> str:
     return (
         f"Measured on {' and '.join(counts)}, {trained}; "
         "± is the standard deviation over images, as the document prints it. Bold: best of its "
-        f"block and those tied with it.{delta} {_intervals(seeds)}"
+        f"block and those tied with it.{delta}{_intervals(measured, metrics)}"
     )
 
 
-def _intervals(seeds: list[int]) -> str:
+def _intervals(measured: list[Cell], metrics: Iterable[str]) -> str:
     """Where the interval of a mean stands, and what it is over."""
-    few, many = seeds[0] < SEEDS_TO_RESAMPLE, seeds[-1] >= SEEDS_TO_RESAMPLE
-    over = " or ".join(["images"] * few + ["seeds"] * many)
-    single = ", and the single seeds" if few and seeds[-1] > 1 else ""
+    pairs = [(cell, metric) for cell in measured for metric in metrics if metric in cell.finals]
+    known = {interval(cell, metric).over for cell, metric in pairs}
+    over = " or ".join(ground for ground in GROUNDS if ground in known)
+    if not over:
+        return ""
+    few = any(single_seeds(cell.finals, metric) for cell, metric in pairs)
+    single = ", the note also its single seeds" if few else ""
     return (
-        f"An entry's note on the page has the 95 % interval of its mean over {over}, where there "
-        f"is one{single}."
+        f" An entry's note on the page, and the CSV, have the 95 % interval of its mean over "
+        f"{over}{single}."
     )
 
 

@@ -8,6 +8,7 @@ from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
 from harness.report.main_table import REFERENCE
 from harness.report.means import (
+    GROUNDS,
     SEEDS_TO_RESAMPLE,
     Estimate,
     Interval,
@@ -96,7 +97,7 @@ def _on_front(data: pd.DataFrame, row: object, sign: int) -> bool:
 
 def meaning(data: pd.DataFrame) -> str:
     """Return what whiskers and small points of the figure are, "" where there are neither."""
-    over = [each for each in ("images", "seeds", "generated images") if each in _grounds(data)]
+    over = [each for each in GROUNDS if each in _grounds(data)]
     parts = [f"bars: 95 % interval over {' or '.join(over)}"] if over else []
     parts += ["small points: seeds"] if (data["quality_seeds"] != "").any() else []
     return "; ".join(parts)

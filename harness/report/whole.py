@@ -10,6 +10,7 @@ from PIL import Image
 from harness.report.collect import Group
 from harness.report.drawing import inline, save
 from harness.report.figures_ranks import rank_figure
+from harness.report.glance import glance_table
 from harness.report.palette import Look
 from harness.report.paper_figures import PaperFigure
 from harness.report.paper_tables import paper_tables
@@ -39,6 +40,7 @@ class DocumentFigure:
 class Whole:
     """What belongs to no single group, but the documents' figures; None where there is nothing."""
 
+    glance: Listing | None
     ranks: Figure | None
     rank_table: Listing | None
     papers: list[Listing]
@@ -49,7 +51,9 @@ def whole(groups: list[Group], looks: dict[str, Look], out: Path, files: list[Pa
     """Draw and write what belongs to no single group; `files` gains the paths written."""
     ranked = rank_table(groups)
     drawn = rank_figure(groups, looks)
+    seen = glance_table(groups)
     return Whole(
+        None if seen is None else listing(seen, out, files),
         None if drawn is None else figure(drawn, out, files),
         None if ranked is None else listing(ranked, out, files),
         [listing(table, out, files) for table in paper_tables(groups)],
