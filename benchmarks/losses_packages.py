@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def _value(spec: str) -> Callable[[Tensor, Tensor], Tensor] | None:
         return _multiscale
     if spec in NETS:
         return _lpips(NETS[spec])
-    return None
+    return _dists() if spec == "dists" else None
 
 
 def _multiscale(recon: Tensor, target: Tensor) -> Tensor:
@@ -49,6 +50,29 @@ def _multiscale(recon: Tensor, target: Tensor) -> Tensor:
 
     weights = torch.tensor([0.0448, 0.2856, 0.3001])
     return multi_scale_ssim(recon, target, scale_weights=weights / weights.sum())
+
+
+def _dists() -> Callable[[Tensor, Tensor], Tensor]:
+    """piq's, its trunk and its weights not fetched but random."""
+    from piq import feature_extractors, perceptual
+    from torchvision.models import vgg16
+
+    size = (1, 3 + 64 + 128 + 256 + 512 + 512, 1, 1)
+    state = {name: torch.full(size, 0.5 / size[1]) for name in ("alpha", "beta")}
+
+    def trunk(**_: Any) -> Any:
+        return vgg16(weights=None)
+
+    with (
+        mock.patch.object(perceptual, "vgg16", trunk, create=True),
+        mock.patch.object(feature_extractors, "vgg16", trunk, create=True),
+        mock.patch.object(torch.hub, "load_state_dict_from_url", lambda *_, **__: state),
+        mock.patch.object(
+            perceptual, "load_state_dict_from_url", lambda *_, **__: state, create=True
+        ),
+    ):
+        theirs = perceptual.DISTS().requires_grad_(False)
+    return lambda recon, target: theirs(recon, target)
 
 
 def _lpips(net: str) -> Callable[[Tensor, Tensor], Tensor]:

@@ -23,7 +23,7 @@ def markdown(figures: dict[str, Any]) -> str:
         "package; MiB beyond what was there. Step: one training step of architecture A "
         "(43.6 million parameters), companion included, over the same step under `l2`; in "
         "parentheses, not measured as a step: the step under `l2` plus what the loss alone costs "
-        "more than `l2`.",
+        "more than `l2`. The row of `l2` itself shows how far such a ratio is from 1 by chance.",
         "",
         HEAD,
         "|---|" + "---:|" * (HEAD.count("|") - 2),
