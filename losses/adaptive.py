@@ -149,8 +149,8 @@ def _check(levels: int, shapes: tuple[float, float, float], scales: tuple[float,
         )
     if low < high and not low < start < high:
         raise InvalidOption(f"alpha_init is {start}; give a shape between {low} and {high}")
-    if not 0 < scales[0] <= scales[1] < math.inf:
+    if not 1e-15 <= scales[0] <= scales[1] <= 1e15:  # squares that float32 holds
         raise InvalidOption(
-            f"scale_lo is {scales[0]} and scale_init {scales[1]}; give 0 < scale_lo <= scale_init, "
-            "such as 1e-8 and 0.01"
+            f"scale_lo is {scales[0]} and scale_init {scales[1]}; give 1e-15 <= scale_lo <= "
+            "scale_init <= 1e15, such as 1e-8 and 0.01"
         )

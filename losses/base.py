@@ -18,7 +18,10 @@ from losses.options import InvalidOption
 REFERENCE_VALUES = 3 * 32 * 32
 
 Hook = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-"""`(recon, target, latent, generated) -> loss`, images in [0, 1], latent `(B, Z)`."""
+"""`(recon, target, latent, generated) -> loss`, images in [0, 1], latent `(B, Z)`.
+
+Whoever trains calls it outside autocast, with tensors of at least float32.
+"""
 
 
 class MissingWeights(ValueError):

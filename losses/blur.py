@@ -14,6 +14,7 @@ from losses.half_plane import multiplicity
 from losses.options import InvalidOption
 
 Likelihood = Literal["paper", "inverse-eps", "wiener-exact"]
+VARIANCE, HIDDEN = 2.0, 1000  # defaults
 
 
 class Blur(ReconstructionLoss):
@@ -80,7 +81,7 @@ class Blur(ReconstructionLoss):
         self,
         *,
         kernel: Literal["generator", "gaussian", "delta"] = "generator",
-        variance: float = 2.0,
+        variance: float = VARIANCE,
         size: int | None = None,
         c: float = 0.025,
         epsilon: float | None = None,
@@ -89,12 +90,14 @@ class Blur(ReconstructionLoss):
         range: Literal["auto", "unit", "signed"] = "auto",
         normalisation: Literal["softmax", "abs"] = "softmax",
         padding: Literal["circular", "reflect", "zeros"] = "circular",
-        hidden: int = 1000,
+        hidden: int = HIDDEN,
         **context: Unpack[Context],
     ) -> None:
         super().__init__(**context)
         _check_numbers(c, warmup, hidden)
         _check_epsilon(epsilon, likelihood)
+        kernels.check_variance(variance)
+        _check_kind(kernel, variance, normalisation, padding, hidden)
         self.c, self.epsilon, self.likelihood, self.padding = c, epsilon, likelihood, padding
         self.starts_at, self.warming_up = float(warmup), False
         self._set_range(range == "signed" or (range == "auto" and epsilon is not None))
@@ -219,6 +222,20 @@ def _check_numbers(c: float, warmup: float, hidden: int) -> None:
         raise InvalidOption(f"warmup is {warmup!r}; give a number of epochs from 0 on")
     if hidden < 1:
         raise InvalidOption(f"hidden is {hidden!r}; give a positive width such as 1000")
+
+
+def _check_kind(kernel: str, variance: float, *generators: object) -> None:
+    """Refuse what would change nothing but the name of the cell."""
+    if kernel != "gaussian" and variance != VARIANCE:
+        raise InvalidOption(f"variance is {variance!r}, but kernel={kernel}; set kernel=gaussian")
+    usual = ("softmax", "circular", HIDDEN)
+    names = ("normalisation", "padding", "hidden")
+    for name, value, default in zip(names, generators, usual, strict=True):
+        if kernel != "generator" and value != default:
+            raise InvalidOption(
+                f"{name} is {value!r}, but kernel={kernel} is fixed and has no generator; "
+                "leave it out"
+            )
 
 
 def _check_epsilon(epsilon: float | None, likelihood: Likelihood) -> None:

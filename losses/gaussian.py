@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from losses.base import Context, ReconstructionLoss
-from losses.options import InvalidOption
+from losses.options import check_floor
 
 
 class Sigma(ReconstructionLoss):
@@ -35,7 +35,7 @@ class Sigma(ReconstructionLoss):
     perfect reconstruction, where the root has no derivative, it is 0.
 
     Source: Rybkin et al. 2021 (sigma-VAE), optimal sigma; per image: BS-VAE 2024. Raises
-    `InvalidOption` for a floor that is not finite.
+    `InvalidOption` for a floor that is no log sigma of images.
     """
 
     # In nats, so 1 is the evidence lower bound. Generation is best at a lower rate: on 32x32x3
@@ -47,8 +47,7 @@ class Sigma(ReconstructionLoss):
         self, *, shared: bool = False, floor: float | None = -6.0, **context: Unpack[Context]
     ) -> None:
         super().__init__(**context)
-        if floor is not None and not math.isfinite(floor):
-            raise InvalidOption(f"floor is {floor}; give a finite log sigma or none")
+        check_floor(floor)
         self.shared = self.batch_coupled = shared
         self.smallest = 0.0 if floor is None else math.exp(floor)
 

@@ -45,11 +45,16 @@ def side(size: int | None, height: int, width: int) -> int:
 
 def gaussian(size: int, variance: float) -> Tensor:
     """Return `exp(-r^2 / (2 variance))` with unit sum, `(size, size)` in float64."""
-    if not 0 < variance < math.inf:
-        raise InvalidOption(f"variance is {variance!r}; give a positive number such as 2.0")
+    check_variance(variance)
     offsets = torch.arange(size, dtype=torch.float64) - size // 2
     profile = torch.softmax(-(offsets**2) / (2 * variance), 0)
     return torch.outer(profile, profile)
+
+
+def check_variance(variance: float) -> None:
+    """Raise `InvalidOption` for a variance that no kernel has."""
+    if not 1e-6 <= variance <= 1e6:
+        raise InvalidOption(f"variance is {variance!r}; give a positive number such as 2.0")
 
 
 def delta(size: int) -> Tensor:

@@ -101,8 +101,8 @@ class LaplacianPyramid(ReconstructionLoss):
         super().__init__(**context)
         _, height, width = self.needed_image_shape()
         _check_levels(levels, math.floor(math.log2(max(height, width))) + 1)
-        if not 0 < ratio < math.inf:
-            raise InvalidOption(f"ratio is {ratio!r}; give a positive finite number such as 4")
+        if not 1e-3 <= ratio <= 1e3:  # to the power of the level
+            raise InvalidOption(f"ratio is {ratio!r}; give a number from 0.001 to 1000, such as 4")
         self.levels, self.ratio, self.low_pass = levels, ratio, low_pass
         for level in range(levels):
             for name, side in (("rows", height), ("columns", width)):

@@ -18,6 +18,18 @@ class InvalidOption(ValueError):
     """An option's value, or the image size together with it, cannot work."""
 
 
+def check_floor(floor: float | None) -> None:
+    """Raise `InvalidOption` for the logarithm of a scale that no image has."""
+    if floor is not None and not -50 <= floor <= 10:
+        raise InvalidOption(f"floor is {floor}; give a log scale from -50 to 10, or none")
+
+
+def check_positive(name: str, value: float, example: float) -> None:
+    """Raise `InvalidOption` for a number whose square or inverse float32 cannot hold."""
+    if not 1e-15 <= value <= 1e15:
+        raise InvalidOption(f"{name} is {value!r}; give a positive number such as {example:g}")
+
+
 def defaults(constructor: Callable[..., Any]) -> dict[str, Any]:
     """Return the keyword-only parameters of a class with their defaults, without its context."""
     parameters = inspect.signature(constructor).parameters.values()

@@ -17,6 +17,7 @@ from losses.structural import SSIM
 Base = Literal["ssim", "l1", "l2", "ce", "none"]
 PhaseWeighting = Literal["none", "target", "mask"]
 
+SSIM_WINDOW = 11  # pixels, the default
 LEAST_AMPLITUDE = 1e-3
 """Bins whose target lies below it have no phase to match under `phase_weighting="mask"`."""
 
@@ -47,9 +48,15 @@ class PhaseAmplitude(ReconstructionLoss):
         for name, value in (("phase", phase), ("amplitude", amplitude)):
             if not 0 <= value < math.inf:
                 raise InvalidOption(f"{name} is {value!r}; give a weight from 0 on")
-        for name, value in (("lambda_freq", lambda_freq), ("eps", eps)):
-            if not 0 < value < math.inf:
-                raise InvalidOption(f"{name} is {value!r}; give a positive number")
+        if phase == amplitude == 0:
+            raise InvalidOption(
+                f"phase is {phase!r} and amplitude {amplitude!r}, which leaves no frequency term; "
+                "give one of them a weight"
+            )
+        if not 0 < lambda_freq < math.inf:
+            raise InvalidOption(f"lambda_freq is {lambda_freq!r}; give a positive number")
+        if not 0 < eps <= 1:
+            raise InvalidOption(f"eps is {eps!r}; give a small positive number such as 1e-6")
         self.phase, self.amplitude, self.lambda_freq = phase, amplitude, lambda_freq
         self.wrapped, self.phase_weighting, self.eps = wrapped, phase_weighting, eps
         self.base = pixel_loss(base, self.needed_image_shape(), ssim_window)
@@ -94,6 +101,8 @@ def pixel_loss(
     base: Base, image_shape: tuple[int, int, int], ssim_window: int
 ) -> ReconstructionLoss | None:
     """Return the loss of that name for images of that shape, None for "none"."""
+    if base != "ssim" and ssim_window != SSIM_WINDOW:
+        raise InvalidOption(f"ssim_window is {ssim_window!r}, but base={base}; set base=ssim")
     if base == "none":
         return None
     if base != "ssim":

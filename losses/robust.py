@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from losses.base import Context, ReconstructionLoss
-from losses.options import InvalidOption
+from losses.options import InvalidOption, check_floor, check_positive
 
 # Its square is still a normal number in float32.
 SMALLEST_EPS = 1e-12
@@ -118,11 +118,10 @@ class StudentT(ReconstructionLoss):
         **context: Unpack[Context],
     ) -> None:
         super().__init__(**context)
-        for name, value in (("nu", nu), ("init", init)):
-            if not 0 < value < math.inf:
-                raise InvalidOption(f"{name} is {value!r}; give a positive finite number")
-        if floor is not None and not math.isfinite(floor):
-            raise InvalidOption(f"floor is {floor}; give a finite log scale or none")
+        if not 1e-3 <= nu <= 1e6:
+            raise InvalidOption(f"nu is {nu!r}; give degrees of freedom from 0.001 to 1e6")
+        check_positive("init", init, 0.1)
+        check_floor(floor)
         self.nu = nu
         self.smallest = 0.0 if floor is None else math.exp(floor)
         self.log_scale = nn.Parameter(torch.tensor(math.log(init)))

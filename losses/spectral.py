@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losses.base import Context, ReconstructionLoss
 from losses.half_plane import hann_window, multiplicity, phase_error, radial_ramp
-from losses.phase_amplitude import PhaseAmplitude
+from losses.phase_amplitude import SSIM_WINDOW, PhaseAmplitude
 
 
 class Spectral(ReconstructionLoss):
@@ -147,7 +147,7 @@ class DFT(PhaseAmplitude):
         amplitude: float = 0.1,
         lambda_freq: float = 1.8e-4,
         wrapped: bool = True,
-        ssim_window: int = 11,
+        ssim_window: int = SSIM_WINDOW,
         **context: Unpack[Context],
     ) -> None:
         super().__init__(

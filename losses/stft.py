@@ -11,7 +11,7 @@ from torch import Tensor
 from losses.base import Context
 from losses.half_plane import hann_window, radial_ramp
 from losses.options import InvalidOption
-from losses.phase_amplitude import Base, PhaseAmplitude, PhaseWeighting
+from losses.phase_amplitude import SSIM_WINDOW, Base, PhaseAmplitude, PhaseWeighting
 
 
 class STFT(PhaseAmplitude):
@@ -69,7 +69,7 @@ class STFT(PhaseAmplitude):
         phase_weighting: PhaseWeighting = "none",
         eps: float = 1e-6,
         variant: Literal["paper", "released"] = "paper",
-        ssim_window: int = 11,
+        ssim_window: int = SSIM_WINDOW,
         **context: Unpack[Context],
     ) -> None:
         released = variant == "released"

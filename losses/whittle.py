@@ -10,7 +10,7 @@ from torch import Tensor
 
 from losses.base import Context, ReconstructionLoss
 from losses.half_plane import multiplicity
-from losses.options import InvalidOption
+from losses.options import InvalidOption, check_floor, check_positive
 
 
 class FixedSpectrum(ReconstructionLoss):
@@ -61,10 +61,8 @@ class FixedSpectrum(ReconstructionLoss):
         channels, height, width = self.needed_image_shape()
         if not 0 <= decay < 1:
             raise InvalidOption(f"decay is {decay!r}; give a number from 0 to under 1")
-        if not 0 < init < math.inf:
-            raise InvalidOption(f"init is {init!r}; give a positive finite variance such as 0.01")
-        if floor is not None and not math.isfinite(floor):
-            raise InvalidOption(f"floor is {floor}; give a finite log sigma or none")
+        check_positive("init", init, 0.01)
+        check_floor(floor)
         self.decay = decay
         self.smallest = 0.0 if floor is None else math.exp(2 * floor)
         half_plane = (channels, height, width // 2 + 1)

@@ -321,7 +321,8 @@ def test_the_warm_up_takes_its_share_of_the_budget():
 def test_gradients_are_those_of_the_value(options):
     shape = (2, 6, 7)
     recon, target, latent = batch(shape, n=2)
-    loss = blur(shape, size=3, hidden=6, **options).double().requires_grad_(False)
+    hidden = {} if "kernel" in options else {"hidden": 6}
+    loss = blur(shape, size=3, **hidden, **options).double().requires_grad_(False)
     with_determinant = loss.epsilon is not None or loss.likelihood == "wiener-exact"
     latent.requires_grad_(with_determinant)
     inputs = (recon.requires_grad_(), latent)

@@ -350,6 +350,20 @@ def test_small_images_are_enlarged_or_refused_in_one_sentence(make):
         make("vgg", (3, 15, 20), min_side=1)
 
 
+@pytest.mark.parametrize("name", ["squeeze", "lpips"])
+@pytest.mark.parametrize(("n", "shape"), [(1, (1, 17, 40)), (3, (3, 33, 20)), (2, (3, 64, 31))])
+def test_any_size_gives_finite_energies_and_gradients(name, n, shape, make):
+    loss = make(name, shape, **({"net": "alex"} if name == "lpips" else {}))
+    recon, target = images(n, *shape)
+    recon.requires_grad_()
+    energy = loss(recon, target, LATENT)
+    energy.sum().backward()
+    assert energy.shape == (n,) and energy.isfinite().all()
+    assert recon.grad.isfinite().all() and recon.grad.abs().sum() > 0
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.allclose(loss(recon, target, LATENT), energy, rtol=1e-5)
+
+
 def test_one_channel_is_repeated(make):
     recon, target = images(2, 1, 16, 16)
     for name, options in (("lpips", {"min_side": 16}), ("dfc", {}), ("dists", {"min_side": 16})):

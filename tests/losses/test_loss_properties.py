@@ -13,7 +13,19 @@ from losses import structural
 LATENT = 4
 SMALL = {"vae-gan": {"width": 4}, "blur": {"hidden": 16}}
 NETWORK_FREE = [name for name in losses.REGISTRY if not losses.find(name).required(3)]
-each_loss = pytest.mark.parametrize("name", NETWORK_FREE)
+VARIANTS = {
+    "sigma-shared": ("sigma", {"shared": True}),
+    "ffl-log": ("ffl", {"log_matrix": True, "ave_spectrum": True}),
+    "blur-gaussian": ("blur", {"kernel": "gaussian"}),
+    "blur-determinant": ("blur", {"epsilon": 0.5, "hidden": 16}),
+    "blur-exact": ("blur", {"likelihood": "wiener-exact", "hidden": 16}),
+    "stft-l1": ("stft", {"base": "l1", "phase_weighting": "target"}),
+    "stft-released": ("stft", {"variant": "released"}),
+    "sharpness-c": ("sharpness", {"variant": "c"}),
+    "adaptive-pixel": ("adaptive", {"representation": "pixel"}),
+    "adaptive-dct": ("adaptive", {"representation": "dct"}),
+}
+each_loss = pytest.mark.parametrize("name", [*NETWORK_FREE, *VARIANTS])
 # 16 and more for a window of the short-time transform.
 sides = st.integers(16, 40)
 
@@ -21,9 +33,8 @@ sides = st.integers(16, 40)
 @functools.lru_cache(maxsize=64)
 def build(name, shape):
     generator = torch.Generator().manual_seed(0)
-    return losses.build(
-        name, image_shape=shape, latent_size=LATENT, generator=generator, **SMALL.get(name, {})
-    )
+    loss, options = VARIANTS.get(name, (name, SMALL.get(name, {})))
+    return losses.build(loss, image_shape=shape, latent_size=LATENT, generator=generator, **options)
 
 
 def batch(n, shape, seed):

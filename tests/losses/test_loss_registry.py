@@ -67,12 +67,31 @@ def test_defaults_are_the_options_alone():
         ("ssim", {"sigma": 0.0}, "sigma is 0.0; give a positive number"),
         ("sigma", {"shared": 1}, "shared is 1; give bool"),
         ("sigma", {"floor": "low"}, "floor is 'low'; give float or None"),
-        ("sigma", {"floor": float("nan")}, "floor is nan; give a finite"),
+        ("sigma", {"floor": float("nan")}, "floor is nan; give a log scale from -50"),
+        ("sigma", {"floor": 1000.0}, "floor is 1000.0; give a log scale from -50 to 10, or none"),
+        ("student-t", {"floor": 800.0}, "floor is 800.0"),
+        ("student-t", {"nu": 1e300}, r"nu is 1e\+300; give degrees of freedom"),
+        ("student-t", {"init": 1e-300}, "init is 1e-300; give a positive number such as 0.1"),
+        ("fixed-spectrum", {"floor": 500.0}, "floor is 500.0"),
+        ("fixed-spectrum", {"init": 1e300}, r"init is 1e\+300"),
+        ("laplacian-pyramid", {"ratio": 1e200}, r"ratio is 1e\+200; give a number from 0.001"),
+        ("adaptive", {"scale_lo": 1e-300, "scale_init": 1e-300}, "give 1e-15 <= scale_lo"),
+        ("stft", {"eps": 1e30}, r"eps is 1e\+30; give a small positive number"),
+        ("stft", {"phase": 0.0, "amplitude": 0.0}, "which leaves no frequency term"),
+        ("stft", {"base": "l1", "ssim_window": 4}, "ssim_window is 4, but base=l1; set base=ssim"),
+        ("blur", {"variance": -1.0}, "variance is -1.0; give a positive number"),
+        ("blur", {"variance": 4.0}, "variance is 4.0, but kernel=generator; set kernel=gaussian"),
+        (
+            "blur",
+            {"kernel": "gaussian", "hidden": 10},
+            "hidden is 10, but kernel=gaussian is fixed",
+        ),
+        ("blur", {"kernel": "delta", "padding": "zeros"}, "padding is 'zeros', but kernel=delta"),
     ],
 )
 def test_bad_options_are_refused_in_a_sentence(name, options, message):
     with pytest.raises((UnknownOption, InvalidOption), match=message) as caught:
-        losses.build(name, image_shape=(3, 16, 16), **options)
+        losses.build(name, image_shape=(3, 16, 16), latent_size=4, **options)
     assert isinstance(caught.value, ValueError)
     assert "\n" not in str(caught.value)
 
