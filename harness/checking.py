@@ -143,6 +143,7 @@ def check_before_run(terms: tuple[Term, ...], shape: Shape, latent: int) -> None
         if weights.missing(components.required_weights(alone, shape[0])):
             continue  # its rows will say so
         make = factory(alone, shape[0])
+        _try_to_build(term.spec, make, shape, latent)
         for result in run(make, image_shape=shape, latent_size=latent, checks=checks):
             if result.kind == "failed":
                 raise HarnessError(

@@ -4,8 +4,8 @@ import functools
 import importlib
 import inspect
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Literal
+from types import ModuleType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
@@ -16,6 +16,7 @@ from harness.specs import Spec, Value, format_spec, format_value, parse, parse_s
 Kind = Literal["loss", "model", "dataset"]
 
 _FOLDERS: dict[Kind, str] = {"loss": "losses", "model": "models", "dataset": "datasets"}
+_WRITABLE = (bool, int, float, str)  # as `Value`, without None
 # Given by the harness, never by the user.
 _SUPPLIED = ("self", "image_shape", "latent_size", "generator", "weights", "root")
 
@@ -146,8 +147,12 @@ def takes_root(component: Component) -> bool:
 
 def summary(kind: Kind, name: str) -> str:
     """Return the first paragraph of the class's docstring, on one line."""
-    text = inspect.getdoc(_class(kind, name)) or ""
-    return " ".join(text.partition("\n\n")[0].split())
+    return " ".join(docstring(kind, name).partition("\n\n")[0].split())
+
+
+def docstring(kind: Kind, name: str) -> str:
+    """Return the class's docstring without its indentation."""
+    return inspect.getdoc(_class(kind, name)) or ""
 
 
 def source_modules(kind: Kind, names: list[str]) -> list[str]:
@@ -157,7 +162,10 @@ def source_modules(kind: Kind, names: list[str]) -> list[str]:
 
 
 class _user_errors:  # noqa: N801  (reads as a statement)
-    """Turn a component's ValueError, meant for the user, into a HarnessError."""
+    """Turn a component's ValueError, meant for the user, into a HarnessError.
+
+    So too what a number out of all range ends in before anyone checks it.
+    """
 
     def __init__(self, spec: str) -> None:
         self.spec = spec
@@ -168,6 +176,10 @@ class _user_errors:  # noqa: N801  (reads as a statement)
         # MissingWeights is no mistake in the grid: its cell becomes `unavailable`.
         if isinstance(error, ValueError) and type(error).__name__ != "MissingWeights":
             raise HarnessError(f"{self.spec}: {error}") from error
+        if isinstance(error, ArithmeticError):
+            raise HarnessError(
+                f"{self.spec}: an option is out of range ({error}): give one nearer to its default"
+            ) from error
 
 
 def _folder(kind: Kind) -> ModuleType:
@@ -191,7 +203,9 @@ def _class(kind: Kind, name: str) -> type:
 def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
     schema = options(kind, spec.name)
     given = dict(spec.options)
-    for key in given:
+    for key, value in given.items():
+        if value is None and _means_the_word(schema.model_fields.get(key)):
+            given[key] = "none"
         if key not in schema.model_fields:
             valid = ", ".join(sorted(schema.model_fields)) or "none"
             raise HarnessError(
@@ -217,25 +231,54 @@ def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
     return spec.name, resolved, format_spec(spec.name, shown, sized=kind == "dataset")
 
 
+def _means_the_word(field: Any) -> bool:
+    """Tell whether `none`, as in `padding=none`, is one of the option's words, not no value."""
+    kinds = get_args(field.annotation) if field is not None else ()
+    return "none" in kinds and type(None) not in kinds
+
+
 def options(kind: Kind, name: str) -> type[BaseModel]:
     """Make the options' schema from the signature of the class: defaults live there only.
 
     Raises:
-        HarnessError: unknown name.
+        HarnessError: unknown name, or a parameter that no spec could give.
     """
     return _schema(name, _class(kind, name))
 
 
 @functools.cache
 def _schema(name: str, component: Any) -> type[BaseModel]:
-    signature = inspect.signature(component.__init__, eval_str=True)
+    try:
+        signature = inspect.signature(component.__init__, eval_str=True)
+    except NameError as error:  # an annotation of something that was not imported
+        raise HarnessError(f"{name}: the types of its options cannot be read: {error}") from None
+    own = [
+        parameter
+        for parameter in signature.parameters.values()
+        if parameter.name not in _SUPPLIED and parameter.kind is not parameter.VAR_KEYWORD
+    ]
+    for parameter in own:
+        if not _writable(parameter.annotation):
+            raise HarnessError(
+                f"{name}: the option {parameter.name} cannot be given in a spec: write it after "
+                f"the *, with a default and a type made of bool, int, float, str, Literal and "
+                f"None: *, {parameter.name}: float = 0.1"
+            )
     fields: dict[str, Any] = {
         parameter.name: (
             parameter.annotation,
             ... if parameter.default is parameter.empty else parameter.default,
         )
-        for parameter in signature.parameters.values()
-        if parameter.name not in _SUPPLIED and parameter.kind is not parameter.VAR_KEYWORD
+        for parameter in own
     }
     config = ConfigDict(extra="forbid", strict=True)  # true is no number, "4" neither
     return create_model(f"{name} options", __config__=config, **fields)
+
+
+def _writable(annotation: Any) -> bool:
+    """Tell whether values of a type can be written in a spec."""
+    if get_origin(annotation) is Literal:
+        return all(value is None or type(value) in _WRITABLE for value in get_args(annotation))
+    if get_origin(annotation) in (UnionType, Union):
+        return all(map(_writable, get_args(annotation)))
+    return annotation in (*_WRITABLE, None, type(None))

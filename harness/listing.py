@@ -124,7 +124,14 @@ def detail(kind: str, name: str) -> dict[str, Any]:
         for key, field in components.options(component, name).model_fields.items()
     ]
     about = components.summary(component, name)
-    return {**record, "what": about, "options": options}
+    if kind != "losses":
+        return {**record, "what": about, "options": options}
+    from harness import loss_facts
+
+    # Of a loss, all that its page in the documentation says: units, options, errata.
+    units = loss_facts.facts(name)
+    text = components.docstring(component, name)
+    return {**record, **units, "what": about, "options": options, "about": text}
 
 
 def _record(kind: str, name: str) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def _check_loss(cell: Cell, loss: Built) -> tuple[tuple[float, float] | None, st
     if loss.starts_at >= cell.protocol.epochs:
         raise HarnessError(
             f"{cell.loss_spec}: its schedule never starts: the last part begins at epoch "
-            f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs"
+            f"{loss.starts_at:g}, the budget has {cell.protocol.epochs}: raise epochs, or let it "
+            "begin earlier (the option warmup or start)"
         )
     features = cell.protocol.features
     if features in weights.FILES and (lacking := weights.missing([features])):

@@ -27,7 +27,10 @@ def check(
     plugin: shared.Plugins = None,
     json: shared.Json = False,
 ) -> None:
-    """Check that a loss keeps its contract: shapes, gradients, randomness, state and more."""
+    """Check that a loss keeps its contract: shapes, gradients, randomness, state and more.
+
+    Exit code 2 where it does not.
+    """
     from harness import checking
 
     found = checking.check(
@@ -40,4 +43,4 @@ def check(
 
         for each in found:
             show(output.console(), each)
-    raise typer.Exit(0 if all(verdict.conforms for verdict in found) else 1)
+    raise typer.Exit(0 if all(verdict.conforms for verdict in found) else 2)

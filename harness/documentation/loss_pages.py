@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import losses
-from harness import seeds, weights
+from harness import weights
 from harness.documentation.markdown import GENERATED, code, command, plain, prose, table
 from harness.documentation.options import options_table
+from harness.loss_facts import facts
 from harness.metrics import METRICS
 from harness.report.advantage import FORMULA, LOSS_NETWORK, METRIC_NETWORK
 from harness.weight_files import TABLE
 
-# The images for which losses state the range of β that is worth trying.
-SHAPE, LATENT = (3, 32, 32), 64
 CAPTIONS = "captions.json"
 
 
@@ -53,33 +52,15 @@ def page(entry: losses.Entry, captions: dict[str, Any]) -> str:
 
 def _facts(entry: losses.Entry, cls: Any) -> dict[str, str]:
     """Return what is true of the loss with its default options."""
-    built = _built(entry.name)
-    known = cls if built is None else built
-    low, high = known.beta_range
-    facts = {
+    own = facts(entry.name)
+    head = {
         "family": entry.family,
         "source": plain(entry.source),
         "needs": _needs(cls),
-        "density": "yes: in nats, constants included" if known.density else "no",
-        "couples the images of a batch": "yes" if known.batch_coupled else "no",
-        "native scale": "C·H·W: its source takes a mean" if _takes_mean(cls, built) else
-        "1: its source sums",
-        "β tried": f"{low:g} to {high:g} for 3×32×32, in proportion to C·H·W",
-        "learns": _learns(built),
+        **own,
         "home advantage": _advantage(entry.name),
-    }  # fmt: skip
-    return {key: value for key, value in facts.items() if value}
-
-
-def _built(name: str) -> Any | None:
-    """Return the loss with its default options, or None where it needs pretrained weights."""
-    from losses.base import MissingWeights
-
-    generator = seeds.generator("documentation")
-    try:
-        return losses.build(name, image_shape=SHAPE, latent_size=LATENT, generator=generator)
-    except MissingWeights:
-        return None
+    }
+    return {key: value for key, value in head.items() if value}
 
 
 def _needs(cls: Any) -> str:
@@ -92,29 +73,6 @@ def _needs(cls: Any) -> str:
 def _preparing(cls: Any) -> str:
     """Return how to get what no installed package brings."""
     return command(weights.how(n for n in cls.required(3) if not TABLE[n].package))
-
-
-def _takes_mean(cls: Any, built: Any | None) -> bool:
-    """Tell whether the source's value is multiplied by C·H·W; without weights, from the source."""
-    if built is not None:
-        return bool(built.native_scale != 1)
-    own = (base for base in cls.__mro__ if base.__module__ == cls.__module__)
-    return any("self.native_scale =" in inspect.getsource(base) for base in own)
-
-
-def _learns(built: Any | None) -> str:
-    """Return what of the loss is trained along with the model."""
-    if built is None:
-        return ""
-    own = sum(each.numel() for each in built.main_parameters())
-    beside = 0 if built.companion is None else sum(p.numel() for p in built.companion.parameters())
-    parts = [f"{_parameters(own)} of its own in the main optimiser"] if own else []
-    parts += [f"a companion network of {_parameters(beside)}"] if beside else []
-    return f"{' and '.join(parts)}, at 3×32×32 and latent size {LATENT}" if parts else ""
-
-
-def _parameters(count: int) -> str:
-    return f"{count:,} parameter{'' if count == 1 else 's'}"
 
 
 def _advantage(name: str) -> str:

@@ -64,6 +64,8 @@ def _sentence(ratios: pd.Series) -> str:
     if furthest <= NEARLY:
         return f"sees little but the mean squared error: costs differ by {furthest:.0%} at most"
     most, least = str(known.idxmax()), str(known.idxmin())
+    if NOISE in known and known[most] <= known[NOISE] + NEARLY:
+        most = NOISE
     return (
         f"most sensitive to {_named(most, known[most])}, {_seen(known[least])} "
         f"{_named(least, known[least])}"

@@ -166,7 +166,11 @@ def cell(console: Console, record: dict[str, Any]) -> None:
 
 def component(console: Console, record: dict[str, Any]) -> None:
     """Print what is known of one component, grid or metric, its options as a table."""
-    facts(console, {key: value for key, value in record.items() if key != "options"})
+    about = record.get("about", "")
+    apart = ("options", "about", "what") if about else ("options",)
+    facts(console, {key: value for key, value in record.items() if key not in apart})
+    if about:
+        console.print(f"\n{about}", highlight=False, markup=False)
     if not record.get("options"):
         if "options" in record:
             console.print("it has no options")
@@ -185,10 +189,11 @@ def component(console: Console, record: dict[str, Any]) -> None:
 
 def facts(console: Console, record: dict[str, Any], indent: str = "") -> None:
     """Print nested facts, one per line."""
+    width = max(18, *map(len, record)) if record else 18
     for key, value in record.items():
         if isinstance(value, dict):
             console.print(f"{indent}{key}", style="bold")
             facts(console, value, indent + "  ")
         else:
             shown = {True: "yes", False: "no"}[value] if isinstance(value, bool) else value
-            console.print(f"{indent}{key:<18} {shown}", highlight=False, markup=False)
+            console.print(f"{indent}{key:<{width}} {shown}", highlight=False, markup=False)

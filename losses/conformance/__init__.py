@@ -157,12 +157,16 @@ def examine(check: Check, subject: Subject) -> Result:
 
 def _described(error: Exception) -> str:
     """Return the error and the place in the loss's own source where it arose."""
-    own = Path(__file__).parent
+    suite, package = Path(__file__).parent, Path(__file__).parents[1]
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)
-        if own not in Path(frame.filename).parents and "site-packages" not in frame.filename
+        if suite not in Path(frame.filename).parents and "site-packages" not in frame.filename
     ]
+    # A loss from outside may fail in code of this package: the line to mend is that which called.
+    ours = {package, package.parent / "harness"}
+    outside = [each for each in frames if not ours & set(Path(each.filename).parents)]
+    frames = outside or frames
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     if not frames:
         return text

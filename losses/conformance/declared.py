@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from typing import Any, get_args, get_origin, get_type_hints
 
 from losses.base import ReconstructionLoss
 from losses.conformance.subject import Failure, Note, Outcome, Skipped, Subject
 from losses.options import CONTEXT, defaults
 from losses.sum import WeightedSum
+
+_PASS_ON = "take **context: Unpack[Context] and pass it on: super().__init__(**context)"
 
 
 def builds(subject: Subject) -> Outcome:
@@ -18,7 +21,12 @@ def builds(subject: Subject) -> Outcome:
     The harness makes every loss once before a run, without a generator, to learn its attributes.
     """
     for seed in (0, None):
-        loss = subject.fresh(seed)
+        try:
+            loss = subject.fresh(seed)
+        except TypeError as error:
+            if not _lacks_context(error):
+                raise
+            return Failure("its __init__ does not take what every loss is given", _PASS_ON)
         if not isinstance(loss, ReconstructionLoss):
             return Failure(
                 f"a {type(loss).__name__} was made, which is no ReconstructionLoss",
@@ -27,9 +35,15 @@ def builds(subject: Subject) -> Outcome:
     if loss.image_shape is None and not isinstance(loss, WeightedSum):
         return Failure(
             "the context does not reach the base class",
-            "take **context: Unpack[Context] and pass it on: super().__init__(**context)",
+            _PASS_ON,
         )
     return None
+
+
+def _lacks_context(error: TypeError) -> bool:
+    """Tell whether a constructor refused an argument that the harness gives to every loss."""
+    refused = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    return refused is not None and refused[1] in CONTEXT
 
 
 def attributes(subject: Subject) -> Outcome:

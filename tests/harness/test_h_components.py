@@ -90,6 +90,33 @@ def test_values_that_only_building_can_refuse_name_the_component() -> None:
         components.build_loss(resolve_loss("l2 + ssim[window=33]"), (1, 16, 16), 4)
 
 
+def test_none_is_a_word_where_an_option_has_it_and_else_no_value() -> None:
+    for text in ("sharpness[padding=none]", "sharpness[padding='none']"):
+        (term,) = resolve_loss(text)
+        assert term.options["padding"] == "none"
+    (term,) = resolve_loss("stft[base=none,phase_weighting=none]")
+    assert (term.options["base"], term.spec) == ("none", 'stft[base="none"]')
+    (term,) = resolve_loss("sigma[floor=none]")
+    assert term.options["floor"] is None
+
+
+def test_a_number_out_of_all_range_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    import losses
+
+    def overflow(*_: object, **__: object) -> None:
+        raise OverflowError("math range error")
+
+    monkeypatch.setattr(losses, "build", overflow)
+    with pytest.raises(HarnessError, match=r"^l2: an option is out of range \(math range error\)"):
+        components.build_loss(resolve_loss("l2"), (1, 16, 16), 4)
+
+
+def test_every_option_of_every_component_can_be_written() -> None:
+    for kind in ("loss", "model", "dataset"):
+        for name in components.registry(kind):
+            components.options(kind, name)
+
+
 def test_builds_one_loss_or_a_sum() -> None:
     one = components.build_loss(resolve_loss("l2"), (1, 16, 16), 4)
     scaled = components.build_loss(resolve_loss("3*l2"), (1, 16, 16), 4)

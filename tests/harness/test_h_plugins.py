@@ -332,6 +332,53 @@ def test_a_plugin_edited_while_a_grid_runs_is_a_row(tmp_path: Path) -> None:
     assert (row["status"], "my_loss.py changed since" in row["cause"]) == ("failed", True)
 
 
+@pytest.mark.parametrize(
+    "declared",
+    [
+        "*, weight=2.0",
+        "weight=2.0",
+        "*, weight: torch.Tensor | None = None",
+        "*, weight: list[float] = []",
+        "*, weight: 'Unknown' = 2.0",
+    ],
+)
+@pytest.mark.parametrize("verb", ["check", "run"])
+def test_an_option_that_no_spec_can_give_is_refused(
+    verb: str,
+    declared: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write(SOURCE.replace("*, weight: float = 2.0", declared))
+    rest = ["--plugin", "my_loss.py", "--dataset", "photos16", "--loss", "edge-loss", "-n"]
+    arguments = ["my_loss.py"] if verb == "check" else rest
+    assert call(verb, *arguments, monkeypatch=monkeypatch) == 2
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1 and err.startswith("error: edge-loss: the ")
+    assert "weight cannot be given in a spec" in err or "name 'Unknown' is not defined" in err
+
+
+def test_a_forgotten_context_and_a_line_to_mend_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forgotten = SOURCE.replace(", **context)", ")").replace("**context", "")
+    write(forgotten)
+    assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 2
+    out = capsys.readouterr().out
+    assert "does not take what every loss is given" in out and "take **context" in out
+    forget()
+    write(SOURCE.replace("self.weight = weight", "self.weight = self.needed_latent_size(1)"))
+    assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 2
+    assert "(my_loss.py, line 13)" in capsys.readouterr().out
+
+
+def test_a_plugin_that_refuses_a_value_is_not_blamed() -> None:
+    plugins.load(write())
+    with pytest.raises(HarnessError) as caught:
+        plan.check([make_cell("edge-loss[weight=-1]")], {})
+    assert str(caught.value) == "edge-loss[weight=-1]: weight is -1.0; give a number from 0 on"
+
+
 def test_a_broken_plugin_does_not_start_to_run() -> None:
     source = SOURCE.replace(".flatten(1).sum(1) / 2", ".mean()")
     plugins.load(write(source))
@@ -354,7 +401,7 @@ def test_check_says_what_is_wrong_and_how_to_go_on(
             "error = recon", "error = recon.detach()"
         )
     )
-    assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 1
+    assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 2
     out = capsys.readouterr().out
     assert "FAILED  gradient: the energy does not depend on recon for autograd" in out
     assert "fix: no detach()" in out and "why: The gradient reaches" in out
