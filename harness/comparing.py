@@ -56,7 +56,7 @@ class Comparison:
     @property
     def tested(self) -> int:
         """How many differences, of metrics and of step times, were tested over trainings."""
-        return sum(not math.isnan(each.p) for each in (*self.changes, *self.costs))
+        return sum(not math.isnan(p) for p in _chances(self.changes, self.costs))
 
     def plain(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -99,7 +99,7 @@ def compare(a: str, b: str, results: Path, metrics: Sequence[str] = ()) -> Compa
     pairing = pair(groups_a, groups_b)
     measured = [change for each in pairing.pairs for change in changes(each, names)]
     spent = costs(pairing.pairs)
-    chances = holm([each.p for each in (*measured, *spent)])
+    chances = holm(_chances(measured, spent))
     return Comparison(
         side_a,
         side_b,
@@ -109,6 +109,10 @@ def compare(a: str, b: str, results: Path, metrics: Sequence[str] = ()) -> Compa
         statuses(pairing.pairs),
         settle(spent, chances[len(measured) :]),
     )
+
+
+def _chances(measured: list[Change], spent: list[Cost]) -> list[float]:
+    return [each.p for each in measured] + [each.p for each in spent]
 
 
 def chosen(globs: Sequence[str]) -> list[str]:

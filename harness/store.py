@@ -27,8 +27,9 @@ log = logging.getLogger(__name__)
 
 _WARNED: set[Path] = set()  # damaged row files that this process has told of
 
-# What a grid says of each cell, whatever wrote it.
-_CELL = {"id": str, "dataset": str, "model": str, "loss": str, "protocol": dict}
+# What every reader of a grid's description asks for, of the grid and of each cell.
+_GRID: dict[str, type] = {"name": str, "cells": list}
+_CELL: dict[str, type] = {"id": str, "dataset": str, "model": str, "loss": str, "protocol": dict}
 
 FOLDERS = ("_scores", "_images", "_models", "_journal", "_logs", "_checkpoints", "_superseded")
 KEY = ["cell", "stage", "trial", "seed"]
@@ -235,13 +236,15 @@ def _whole(grid: dict[str, Any]) -> None:
     Raises:
         ValueError: a key is not there, or what stands under it is of another kind.
     """
-    for key, kind in (("name", str), ("cells", list)):
-        if not isinstance(grid.get(key), kind):
-            raise ValueError(f"no {key}")
+    _typed(grid, _GRID, "")
     for number, cell in enumerate(grid["cells"], start=1):
-        for key, kind in _CELL.items():
-            if not (isinstance(cell, dict) and isinstance(cell.get(key), kind)):
-                raise ValueError(f"no {key} of cell {number}")
+        _typed(cell, _CELL, f" of cell {number}")
+
+
+def _typed(found: Any, kinds: dict[str, type], whose: str) -> None:
+    for key, kind in kinds.items():
+        if not (isinstance(found, dict) and isinstance(found.get(key), kind)):
+            raise ValueError(f"no {key}{whose}")
 
 
 def _schema_note() -> bytes:

@@ -1,4 +1,4 @@
-"""Whether a metric of a cell changed from one grid to another, beyond what trainings differ by."""
+"""Whether a metric of a cell changed between two grids, beyond what trainings differ by."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -9,8 +9,8 @@ from harness.metrics import METRICS
 from harness.report.collect import Cell
 from harness.report.estimates import Comparison, compare, estimate
 from harness.report.outcomes import Cost
-from harness.report.pairing import Pair
 from harness.report.paired import over_seeds
+from harness.report.pairing import Pair
 from harness.report.table import plural
 from harness.report.ties import LEVEL
 
@@ -27,11 +27,11 @@ class Change:
     """A metric of one cell in A and in B, over the seeds that both have.
 
     `difference` is B minus A with the ends `low` and `high` of its 95 % interval, NaN where nothing
-    supports one; `over` says of what the interval is, of this difference alone. `p` is the chance of
-    such a difference between trainings of one and the same thing, corrected for all tests of the
-    comparison (`settle`), NaN where trainings were too few to ask. `word` is better, worse (higher,
-    lower for a metric of which neither end is better), within noise, identical, models differ,
-    cannot tell, not compared or not measured; `why` the reason for the last four.
+    supports one; it is that of this difference alone, and `over` says what it is over. `p` is the
+    chance of such a difference between trainings of one and the same thing, corrected for all tests
+    of the comparison (`settle`), NaN where trainings were too few to ask. `word` is better, worse
+    (higher, lower for a metric of which neither end is better), within noise, identical, models
+    differ, cannot tell, not compared or not measured; `why` the reason for the last four.
     """
 
     cell: str

@@ -26,8 +26,9 @@ class Cost:
     """β and cost of a cell: `step_time` is B's time per image over A's on equal hardware.
 
     `half` is half its 95 % interval over seeds, NaN with fewer than three, and `p` the chance of
-    such a ratio where nothing changed, corrected as that of a `Change` is; `word` is faster, slower,
-    within noise, identical or why that is not known. Memory is the mean peak in MiB. NaN is absent.
+    such a ratio where nothing changed, corrected as that of a `Change` is; `word` is faster,
+    slower, within noise, identical or why that is not known. Memory is the mean peak in MiB. NaN is
+    absent.
     """
 
     cell: str

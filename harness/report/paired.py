@@ -96,8 +96,8 @@ def over_seeds(a: Cell, b: Cell, metric: str) -> Comparison | None:
 def difference(a: Cell, b: Cell, metric: str) -> tuple[float, float, float] | None:
     """Return the mean of `a` minus `b` and the ends of its 95 % interval; see `compare`.
 
-    Of this pair alone: without a correction for other comparisons, as befits one that was stated
-    beforehand, such as a claim of a document.
+    Of this pair alone: without a correction for other comparisons, as befits a single one that was
+    stated beforehand.
     """
     found = compare(a, b, metric)
     return None if found is None else (found.mean, *found.interval)

@@ -45,9 +45,10 @@ def _tests(found: Comparison) -> list[str]:
     lines = []
     if found.tested:
         many = ", at 5 % for all of them together (Holm)" if found.tested > 1 else ", at 5 %"
+        tested = plural(found.tested, "difference")
         lines.append(
-            f"{plural(found.tested, 'difference')} of metrics and step times tested over trainings, "
-            f"{SEEDS_FOR_INTERVAL} seeds or more of each{many}; intervals are each its own."
+            f"{tested} of metrics and step times tested over trainings, {SEEDS_FOR_INTERVAL} seeds "
+            f"or more of each{many}; intervals are each its own."
         )
     if any(each.word == DIFFER for each in found.changes):
         lines.append(
