@@ -85,7 +85,8 @@ class Decision:
         """The comparison with its numbers: `psnr(blur) 23.21 [23.1, 23.3] > psnr(l2) 22.51`."""
         left = self._shown(self.comparison.left, self.left)
         right = self._shown(self.comparison.right, self.right)
-        level = "" if self.chance == LEVEL else f"{100 * (1 - self.chance):.4g} % intervals"
+        wide = any(low < high for _, low, high in filter(None, (self.left, self.right)))
+        level = f"{100 * (1 - self.chance):.4g} % intervals" if wide and self.chance < LEVEL else ""
         paired = f"difference {_numbers(self.difference)}" if self.difference else ""
         over = f"over {self.over}" if self.over else ""
         told = ", ".join(filter(None, [level, " ".join(filter(None, [paired, over]))]))

@@ -34,7 +34,8 @@ def sentences(found: Comparison) -> list[str]:
     told = [f"{count} {word}" for word, count in counts.items() if word in CHANGED]
     rest = [f"{count} {word}" for word, count in counts.items() if word not in CHANGED]
     of = plural(len(found.changes), "comparison")
-    nothing = "nothing changed beyond noise" if found.tested else "no change could be tested"
+    open_ones = counts.keys() & {DIFFER, "cannot tell"} and not counts.keys() & {*JUDGED}
+    nothing = "no change could be tested" if open_ones else "nothing changed beyond noise"
     what = f"{', '.join(told)}, B against A" if told else nothing
     lines.append(f"Of {of}: {what}{'; ' + ', '.join(rest) if rest else ''}.")
     return [*lines, *_tests(found)]

@@ -366,6 +366,14 @@ def test_times_on_other_hardware_are_not_compared(made: Callable[[str], Made]) -
     assert cost.word == "other hardware or seeds: not compared" and math.isnan(cost.step_time)
 
 
+def test_the_very_same_rows_have_changed_in_nothing(made: Callable[[str], Made]) -> None:
+    a, _ = (made(name).add(cell(), kl=[1.0]) for name in ("a", "b"))
+    found = comparing.compare("a", "b", a.store.root.parent, ["kl"])
+    assert contrast.sentences(found)[1:] == [
+        "Of 1 comparison: nothing changed beyond noise; 1 identical."
+    ]
+
+
 def test_the_answer_comes_first(two: Path) -> None:
     found = comparing.compare("before", "after", two)
     said = contrast.sentences(found)

@@ -206,7 +206,8 @@ def test_parameters_are_counted_not_estimated(tmp_path: Path, times: int, expect
     for cell, parameters in zip(cells, (1000, 1000 * times), strict=True):
         store.write(synthetic.row(cell, "final", 0, 0.1, parameters=parameters))
     synthetic.write_grid(store, cells)
-    assert verdicts(store)["bredell-watson-parameters"] == expected
+    verdict = judged(store)["bredell-watson-parameters"]
+    assert verdict.state == expected and "intervals" not in verdict.numbers
 
 
 def test_what_no_stored_number_decides_is_open_where_its_cells_ran(tmp_path: Path) -> None:
@@ -276,7 +277,7 @@ MANY = Claim(
 
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_equal_losses_are_seldom_contradicted(tmp_path: Path, seeds: int) -> None:
-    """Without correction one of the 15 comparisons contradicts in a third of experiments."""
+    """Without correction one of the 15 comparisons contradicts in one experiment of six or more."""
     store = faces(tmp_path / "paper", {loss: [0.0] * seeds for loss in EQUAL})
     [group] = collect(store, store.grid())
     rng = np.random.default_rng(seeds)
@@ -287,7 +288,7 @@ def test_equal_losses_are_seldom_contradicted(tmp_path: Path, seeds: int) -> Non
         alone.append(evaluate(*arguments).state == "contradicted")
         if alone[-1]:
             together.append(evaluate(*arguments, rows.wider).state == "contradicted")
-    assert sum(alone) > 8 and sum(together) <= 2
+    assert sum(alone) >= 5 and sum(together) <= 2
 
 
 def drawn(cell: Cell, rng: np.random.Generator) -> Cell:
