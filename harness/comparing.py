@@ -1,5 +1,6 @@
-"""Two grids' stored results side by side: what changed, beyond noise?"""
+"""Two grids' stored results side by side: what changed, beyond what trainings differ by?"""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -10,11 +11,12 @@ from harness.errors import HarnessError, suggestion
 from harness.inventory import grids_stored, store_of
 from harness.merged import MergedStore
 from harness.metrics import METRICS
-from harness.report.changes import CHANGED, JUDGED, Change, changes
+from harness.report.changes import CHANGED, DIFFER, JUDGED, Change, changes, settle
 from harness.report.circumstances import Circumstance, circumstances
 from harness.report.collect import Cell, Group, collect
 from harness.report.outcomes import Cost, Status, costs, statuses
 from harness.report.pairing import Pairing, pair
+from harness.report.ties import holm
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,19 @@ class Comparison:
 
     def counts(self) -> dict[str, int]:
         """Return how many comparisons came to each word, the words that occur alone."""
-        words = (*JUDGED, "identical", "cannot tell", "not compared", "not measured")
+        words = (*JUDGED, "identical", DIFFER, "cannot tell", "not compared", "not measured")
         found = {word: sum(each.word == word for each in self.changes) for word in words}
         return {word: count for word, count in found.items() if count}
 
     @property
     def changed(self) -> list[Change]:
-        """The comparisons that show a difference beyond noise."""
+        """The metrics that other trainings would show changed as well."""
         return [each for each in self.changes if each.word in CHANGED]
 
     @property
-    def judged(self) -> int:
-        """How many comparisons an interval decided."""
-        return sum(each.word in JUDGED for each in self.changes)
+    def tested(self) -> int:
+        """How many differences, of metrics and of step times, were tested over trainings."""
+        return sum(not math.isnan(p) for p in _chances(self.changes, self.costs))
 
     def plain(self) -> dict[str, Any]:
         """Return all of it as plain data."""
@@ -81,7 +83,8 @@ def _named(cell: Cell) -> dict[str, str]:
 def compare(a: str, b: str, results: Path, metrics: Sequence[str] = ()) -> Comparison:
     """Compare two grids, each named as in `results` or by a path; B against A.
 
-    `metrics` are globs of metric columns, those of the report's main table without one.
+    `metrics` are globs of metric columns, those of the report's main table without one. The chances
+    of all tests over trainings, of metrics and of step times, are corrected together by Holm.
 
     Raises:
         HarnessError: no such grid, no rows, another schema, no such metric, or one grid twice.
@@ -94,15 +97,22 @@ def compare(a: str, b: str, results: Path, metrics: Sequence[str] = ()) -> Compa
         _read(asked, root) for asked, root in zip((a, b), roots, strict=True)
     )
     pairing = pair(groups_a, groups_b)
+    measured = [change for each in pairing.pairs for change in changes(each, names)]
+    spent = costs(pairing.pairs)
+    chances = holm(_chances(measured, spent))
     return Comparison(
         side_a,
         side_b,
         pairing,
         circumstances(pairing.pairs),
-        [change for each in pairing.pairs for change in changes(each, names)],
+        settle(measured, chances[: len(measured)]),
         statuses(pairing.pairs),
-        costs(pairing.pairs),
+        settle(spent, chances[len(measured) :]),
     )
+
+
+def _chances(measured: list[Change], spent: list[Cost]) -> list[float]:
+    return [each.p for each in measured] + [each.p for each in spent]
 
 
 def chosen(globs: Sequence[str]) -> list[str]:

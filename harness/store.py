@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 
 _WARNED: set[Path] = set()  # damaged row files that this process has told of
 
+# What every reader of a grid's description asks for, of the grid and of each cell.
+_GRID: dict[str, type] = {"name": str, "cells": list}
+_CELL: dict[str, type] = {"id": str, "dataset": str, "model": str, "loss": str, "protocol": dict}
+
 FOLDERS = ("_scores", "_images", "_models", "_journal", "_logs", "_checkpoints", "_superseded")
 KEY = ["cell", "stage", "trial", "seed"]
 SOURCE = ["source_digest", "data_hash"]
@@ -216,13 +220,31 @@ class Store:
         self.check_schema()
         try:
             found = dict(json.loads(path.read_text()))
+            self._accept(found.get("schema_version", SCHEMA_VERSION))
+            _whole(found)
         except (ValueError, TypeError) as error:
             raise StoreError(
                 f"{path} is damaged ({error}): give the command that made the grid once more, "
                 "which writes it anew and keeps every row"
             ) from None
-        self._accept(found.get("schema_version", SCHEMA_VERSION))
         return found
+
+
+def _whole(grid: dict[str, Any]) -> None:
+    """Refuse a description of a grid that lacks what every reader of it asks for.
+
+    Raises:
+        ValueError: a key is not there, or what stands under it is of another kind.
+    """
+    _typed(grid, _GRID, "")
+    for number, cell in enumerate(grid["cells"], start=1):
+        _typed(cell, _CELL, f" of cell {number}")
+
+
+def _typed(found: Any, kinds: dict[str, type], whose: str) -> None:
+    for key, kind in kinds.items():
+        if not (isinstance(found, dict) and isinstance(found.get(key), kind)):
+            raise ValueError(f"no {key}{whose}")
 
 
 def _schema_note() -> bytes:

@@ -39,8 +39,9 @@ def compare(
     """Compare two grids' stored results: what changed, beyond noise?
 
     Cells are the same by their id, else by dataset, model and loss. Differences are B minus A over
-    the seeds that both have, with 95 % intervals: over test images for a metric of single images,
-    from five seeds on over seeds too; over three seeds or more for a distance between sets.
+    the seeds that both have. A change is one that other trainings would show as well: tested over
+    three seeds or more, from five on over test images too, with Holm's correction for all tests.
+    With fewer seeds images alone tell at most that these models differ, which is no change.
     """
     from harness import comparing
 

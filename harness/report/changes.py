@@ -1,18 +1,25 @@
-"""Whether a metric of a cell changed from one grid to another, beyond noise."""
+"""Whether a metric of a cell changed between two grids, beyond what trainings differ by."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell
 from harness.report.estimates import Comparison, compare, estimate
+from harness.report.outcomes import Cost
+from harness.report.paired import over_seeds
 from harness.report.pairing import Pair
 from harness.report.table import plural
+from harness.report.ties import LEVEL
 
-# Words that say that there is a difference, and those for which an interval was asked.
+# Words that say that there is a change, and those that a test over trainings decided.
 CHANGED = ("better", "worse", "higher", "lower")
 JUDGED = (*CHANGED, "within noise")
+DIFFER = "models differ"  # over test images alone: no word on other trainings
+
+Judged = TypeVar("Judged", "Change", Cost)
 
 
 @dataclass(frozen=True)
@@ -20,9 +27,11 @@ class Change:
     """A metric of one cell in A and in B, over the seeds that both have.
 
     `difference` is B minus A with the ends `low` and `high` of its 95 % interval, NaN where nothing
-    supports one; `over` says of what the interval is. `word` is better, worse (higher, lower for a
-    metric of which neither end is better), within noise, identical, cannot tell, not compared or
-    not measured; `why` the reason for the last three.
+    supports one; it is that of this difference alone, and `over` says what it is over. `p` is the
+    chance of such a difference between trainings of one and the same thing, corrected for all tests
+    of the comparison (`settle`), NaN where trainings were too few to ask. `word` is better, worse
+    (higher, lower for a metric of which neither end is better), within noise, identical, models
+    differ, cannot tell, not compared or not measured; `why` the reason for the last four.
     """
 
     cell: str
@@ -35,6 +44,7 @@ class Change:
     over: str
     word: str
     why: str = ""
+    p: float = math.nan
 
     @property
     def verdict(self) -> str:
@@ -43,7 +53,13 @@ class Change:
 
 
 def changes(pair: Pair, metrics: Iterable[str]) -> list[Change]:
-    """Return a record for each of these metrics that either cell was measured by."""
+    """Return a record for each of these metrics that either cell was measured by.
+
+    The question is whether other trainings would differ as these do. From three common seeds on
+    they answer it: by Student's t over the differences of seeds, from five on over test images as
+    well, as tables do. Fewer seeds say at most that these models differ. Chances and words are
+    those of each record alone, before `settle`.
+    """
     found = (_change(pair, metric) for metric in metrics)
     return [each for each in found if each is not None]
 
@@ -99,31 +115,47 @@ def _judge(a: Cell, b: Cell, metric: str, name: str) -> Change:
     seeds = plural(len(a.finals), "seed")
     if _column(a, metric) == _column(b, metric):
         return Change(name, metric, *means, 0.0, 0.0, 0.0, seeds, "identical")
-    found = compare(b, a, metric)
-    if found is None:
+    found = _retrained(b, a, metric)
+    if found is not None:
+        low, high = found.interval
+        over, word = _over(found, seeds), _word(metric, found.mean)
+        return Change(name, metric, *means, found.mean, low, high, over, word, p=found.p)
+    alone = compare(b, a, metric)
+    if alone is None:
         gap = means[1] - means[0]
         return Change(name, metric, *means, gap, math.nan, math.nan, "", "cannot tell", seeds)
-    low, high = found.interval
-    word = _word(metric, low, high)
-    return Change(name, metric, *means, found.mean, low, high, _over(found, seeds), word)
+    low, high = alone.interval
+    word = "cannot tell" if low <= 0 <= high else DIFFER
+    return Change(name, metric, *means, alone.mean, low, high, f"{alone.over} alone", word, seeds)
+
+
+def _retrained(b: Cell, a: Cell, metric: str) -> Comparison | None:
+    """The difference as far as other trainings would show it, None below three seeds."""
+    found = compare(b, a, metric)
+    over_trainings = found is not None and found.over in ("seeds", "images and seeds")
+    return found if over_trainings else over_seeds(b, a, metric)
 
 
 def _over(found: Comparison, seeds: str) -> str:
-    """What the interval is over, as in `images, 1 seed`."""
-    words = {"seeds": seeds, "images and seeds": f"images and {seeds}"}
-    return words.get(found.over, f"{found.over}, {seeds}")
+    return f"images and {seeds}" if found.over == "images and seeds" else seeds
 
 
 def _column(cell: Cell, metric: str) -> list[float]:
     return [float(value) for value in cell.finals.sort_values("seed")[metric]]
 
 
-def _word(metric: str, low: float, high: float) -> str:
-    if low <= 0 <= high:
-        return "within noise"
+def _word(metric: str, mean: float) -> str:
     words = {
         "maximize": ("better", "worse"),
         "minimize": ("worse", "better"),
         "none": ("higher", "lower"),
     }
-    return words[METRICS[metric].direction][low <= 0]
+    return words[METRICS[metric].direction][mean <= 0]
+
+
+def settle(found: Sequence[Judged], chances: Sequence[float]) -> list[Judged]:
+    """Return the records with their corrected chances; what is no change is within noise."""
+    return [
+        replace(each, p=p, word="within noise" if p > LEVEL else each.word)
+        for each, p in zip(found, chances, strict=True)
+    ]

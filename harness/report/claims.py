@@ -1,10 +1,12 @@
 """The claims of the documents as data, and what measured values make of them."""
 
 import functools
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from harness.report import predicate, published
-from harness.report.decisions import Decision, Difference, Doubts, State, decide
+from harness.report.decisions import LEVEL, Decision, Difference, Source, State, decide
+from harness.report.doubts import Doubts
 from harness.report.expressions import Measured
 
 # ranking: who is better; size: by how much; value: a number itself; cost: time or parameters;
@@ -56,6 +58,12 @@ class Verdict:
         return tuple(each for each in self.decisions if each.state == self.state)
 
     @property
+    def over(self) -> str:
+        """What the deciding intervals are over, each ground once: `images; 3 seeds`."""
+        grounds = (ground for each in self.deciding for ground in each.grounds)
+        return "; ".join(dict.fromkeys(filter(None, grounds)))
+
+    @property
     def numbers(self) -> str:
         """The deciding comparisons with their numbers, and those left out, as one text."""
         if not self.decisions:
@@ -83,6 +91,7 @@ def evaluate(
     value: Measured,
     difference: Difference | None = None,
     doubts: Doubts | None = None,
+    wider: Callable[[float], Source] | None = None,
 ) -> Verdict:
     """Return what measured values make of a claim.
 
@@ -90,6 +99,12 @@ def evaluate(
     contradicted where it holds for none, else inconclusive. A sum or ratio has the interval of all
     its operands' (interval arithmetic, which takes errors as unrelated). What tables refuse to
     rank is inconclusive.
+
+    A claim is supported where all its comparisons are, which needs no correction: the more there
+    are, the rarer chance makes that. One of many is soon contradicted by chance, and with it the
+    claim. So of m comparisons one stands contradicted only where intervals say so that leave out
+    the truth with a chance of 0.05 / m (Bonferroni; by Holm's correction one would stand in the
+    very same cases); one that does not is inconclusive.
 
     Args:
         claim: the claim; one without a predicate is inconclusive, or not run where nothing was.
@@ -100,6 +115,8 @@ def evaluate(
             one metric of two losses in one place.
         doubts: why values are not there or may not be judged together; by default those that are
             not there were not run, and nothing is in doubt.
+        wider: the same source with intervals that leave out the truth with a given chance; without
+            it, as for numbers without an error, contradictions stand as they are.
 
     Raises:
         HarnessError: the predicate cannot be read.
@@ -107,15 +124,30 @@ def evaluate(
     doubts = doubts or Doubts()
     if not claim.predicate:
         return Verdict("inconclusive" if doubts.ran(claim.dataset, claim.model) else "not run", ())
-    decisions = tuple(
-        decide(each, value, difference, doubts, ranking=claim.kind == "ranking")
-        for each in predicate.parse(claim.predicate, claim.dataset, claim.model)
-    )
+    ranking = claim.kind == "ranking"
+    comparisons = predicate.parse(claim.predicate, claim.dataset, claim.model)
+    source = Source(value, difference, doubts)
+    decisions = tuple(decide(each, source, ranking=ranking) for each in comparisons)
+    if wider is not None and len(comparisons) > 1:
+        strict = wider(LEVEL / len(comparisons))
+        decisions = tuple(
+            decide(each, strict, ranking=ranking) if found.state == "contradicted" else found
+            for each, found in zip(comparisons, decisions, strict=True)
+        )
     states = {each.state for each in decisions if not each.left_out} or {"inconclusive"}
     state = next(state for state in _GRAVITY if state in states)
     if claim.doubt and state != "not run":
         return Verdict("inconclusive", decisions, claim.doubt)
     return Verdict(state, decisions)
+
+
+def by_its_own_numbers(claim: Claim) -> Verdict:
+    """Return what the numbers that the claim's document prints make of it, "not run" without them.
+
+    They are taken as they stand: without an error, and without the doubt that one of ours can
+    settle the claim.
+    """
+    return evaluate(replace(claim, doubt=""), published.value)
 
 
 @functools.cache

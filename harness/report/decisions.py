@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Literal
 
+from harness.report.doubts import Absence, Doubts
 from harness.report.expressions import (
     Comparison,
     Expression,
@@ -21,35 +22,23 @@ from harness.report.expressions import (
 State = Literal["supported", "contradicted", "inconclusive", "not run"]
 Difference = Callable[[Value, Value], Interval | None]
 
+LEVEL = 0.05  # the share of 95 % intervals that leave out the truth
+
 # Of two comparisons joined by "or", the first of these that one of them has is the state of both.
 _EITHER: tuple[State, ...] = ("supported", "not run", "inconclusive", "contradicted")
 
 
-class Absence(NamedTuple):
-    """Why a value is not there, and whether its cell was run all the same."""
+@dataclass(frozen=True)
+class Source:
+    """What decides comparisons: numbers, differences, doubts.
 
-    text: str
-    ran: bool
+    Its intervals leave out the truth with this `chance`.
+    """
 
-
-class Doubts:
-    """What a source of values says beside the numbers; this one has bare numbers alone."""
-
-    def absence(self, value: Value) -> Absence:
-        """Return why a value is not there."""
-        return Absence("not run", ran=False)
-
-    def obstacle(self, found: tuple[Value, ...]) -> str:
-        """Return why these values must not be judged together, "" where they may."""
-        return ""
-
-    def advantage(self, found: tuple[Value, ...]) -> str:
-        """Return which of several losses has a home advantage, "" where none has."""
-        return ""
-
-    def ran(self, dataset: str, model: str) -> bool:
-        """Tell whether anything was run there."""
-        return False
+    value: Measured
+    difference: Difference | None = None
+    doubts: Doubts = field(default_factory=Doubts)
+    chance: float = LEVEL
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,8 @@ class Decision:
     `difference` is the interval of left minus right over paired measurements, where there are any;
     then it decides, and the sides are there to be read. `why` is what forbids to judge it,
     `left_out` that a ranking goes on without it, `absent` the values that are not there and why,
-    `otherwise` the other comparison of an "or" that neither of both supports.
+    `otherwise` the other comparison of an "or" that neither of both supports. `over` is what the
+    interval that decides is over, such as images, and `chance` how often it leaves out the truth.
     """
 
     comparison: Comparison
@@ -71,6 +61,8 @@ class Decision:
     left_out: bool = False
     absent: tuple[tuple[Value, Absence], ...] = ()
     otherwise: "Decision | None" = None
+    over: str = ""
+    chance: float = LEVEL
 
     @property
     def missing(self) -> tuple[tuple[Value, Absence], ...]:
@@ -84,14 +76,24 @@ class Decision:
         return self.otherwise is None and {value for value, _ in self.absent} == every != set()
 
     @property
+    def grounds(self) -> tuple[str, ...]:
+        """What the intervals are over, of either side of an "or"."""
+        return (self.over, *(self.otherwise.grounds if self.otherwise else ()))
+
+    @property
     def text(self) -> str:
         """The comparison with its numbers: `psnr(blur) 23.21 [23.1, 23.3] > psnr(l2) 22.51`."""
         left = self._shown(self.comparison.left, self.left)
         right = self._shown(self.comparison.right, self.right)
-        paired = f" (difference {_numbers(self.difference)})" if self.difference else ""
+        wide = any(low < high for _, low, high in filter(None, (self.left, self.right)))
+        level = f"{100 * (1 - self.chance):.4g} % intervals" if wide and self.chance < LEVEL else ""
+        paired = f"difference {_numbers(self.difference)}" if self.difference else ""
+        over = f"over {self.over}" if self.over else ""
+        told = ", ".join(filter(None, [level, " ".join(filter(None, [paired, over]))]))
+        basis = f" ({told})" if told else ""
         why = f" ({'left out: ' if self.left_out else ''}{self.why})" if self.why else ""
         other = f" or {self.otherwise.text}" if self.otherwise else ""
-        return f"{left} {self.comparison.sign} {right}{paired}{why}{other}"
+        return f"{left} {self.comparison.sign} {right}{basis}{why}{other}"
 
     def _shown(self, side: Expression, found: Interval | None) -> str:
         if isinstance(side, Number):
@@ -103,37 +105,24 @@ class Decision:
         return f"{side} {', '.join(reasons) or 'unknown'}"
 
 
-def decide(
-    comparison: Comparison,
-    value: Measured,
-    difference: Difference | None,
-    doubts: Doubts,
-    *,
-    ranking: bool,
-) -> Decision:
+def decide(comparison: Comparison, source: Source, *, ranking: bool) -> Decision:
     """Return what becomes of a comparison; see `harness.report.claims.evaluate`.
 
     A `ranking` goes on without a pair of which one has a home advantage; elsewhere that pair is
     inconclusive.
     """
-    first = _single(comparison, value, difference, doubts, ranking=ranking)
+    first = _single(comparison, source, ranking=ranking)
     if comparison.otherwise is None or first.state == "supported":
         return first
-    second = decide(comparison.otherwise, value, difference, doubts, ranking=ranking)
+    second = decide(comparison.otherwise, source, ranking=ranking)
     if second.state == "supported":
         return second
     state = next(state for state in _EITHER if state in (first.state, second.state))
     return replace(first, state=state, otherwise=second)
 
 
-def _single(
-    comparison: Comparison,
-    value: Measured,
-    difference: Difference | None,
-    doubts: Doubts,
-    *,
-    ranking: bool,
-) -> Decision:
+def _single(comparison: Comparison, source: Source, *, ranking: bool) -> Decision:
+    value, doubts = source.value, source.doubts
     left, right = interval(comparison.left, value), interval(comparison.right, value)
     if left is None or right is None:
         absent = tuple(
@@ -143,12 +132,21 @@ def _single(
         )
         state: State = "inconclusive" if all(why.ran for _, why in absent) else "not run"
         return Decision(comparison, left, right, None, state, absent=absent)
-    paired = _paired(comparison, difference)
+    paired = _paired(comparison, source.difference)
     advantage, obstacle = (ask(comparison.values) for ask in (doubts.advantage, doubts.obstacle))
     why = "; ".join(filter(None, (advantage, obstacle)))
     state = "inconclusive" if why else _state(comparison.sign, paired or combined(left, "-", right))
-    left_out = ranking and bool(advantage)
-    return Decision(comparison, left, right, paired, state, why, left_out)
+    return Decision(
+        comparison,
+        left,
+        right,
+        paired,
+        state,
+        why,
+        left_out=ranking and bool(advantage),
+        over=doubts.over(comparison.values, paired=paired is not None),
+        chance=source.chance,
+    )
 
 
 def _paired(comparison: Comparison, difference: Difference | None) -> Interval | None:

@@ -14,8 +14,8 @@ MOST = 36  # losses in a figure: more would have no room for their labels
 def leading(group: Group) -> Group:
     """Return the group with the losses its figures show, in the grid's order.
 
-    All of them where there are up to 36; otherwise `l2` and those with the best objective. The
-    tables always have all.
+    All of them where there are up to 36; otherwise those with the best objective, after `l2` where
+    the group has it. The tables always have all.
     """
     if len(group.cells) <= MOST:
         return group
@@ -38,8 +38,10 @@ def remark(group: Group, shown: Group) -> str:
     left = len(group.cells) - len(shown.cells)
     if not left:
         return ""
-    label = METRICS[group.objective].label
+    chosen = f"those with the best {METRICS[group.objective].label}"
+    if any(cell.loss == REFERENCE for cell in shown.cells):
+        chosen = f"{REFERENCE} and {chosen}"
     return (
-        f"Figures and pictures show {len(shown.cells)} of {len(group.cells)} losses: {REFERENCE} "
-        f"and those with the best {label}. The tables have all."
+        f"Figures and pictures show {len(shown.cells)} of {len(group.cells)} losses, {chosen}, "
+        "while the tables have all."
     )

@@ -11,30 +11,48 @@ from harness.report.claims import Claim, Verdict
 from harness.report.collect import Group
 from harness.report.evidence import Evidence
 
-COLUMNS = ("id", "document", "where", "claim", "verdict", "numbers", "note")
+COLUMNS = (
+    "id", "document", "where", "claim", "verdict", "over", "numbers", "own_numbers", "note",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A claim and what the rows of this grid make of it."""
+    """A claim, what the rows of this grid make of it, and what its document's own numbers do."""
 
     claim: Claim
     verdict: Verdict
+    own: Verdict
+
+    @property
+    def by_its_own(self) -> str:
+        """Return whether the numbers that the document prints bear the claim out."""
+        return "not printed" if self.own.state == "not run" else self.own.state
 
 
 def judge(groups: list[Group]) -> list[Judged]:
     """Return the claims that concern a cell of these groups, each with its verdict.
 
-    A mean over seeds has the 95 % interval of Student's t, from three seeds on; with fewer, that
-    over test images where the metric has one per image. Two losses in one place are compared by
-    their paired difference, over the same seeds or images. What tables do not rank (survivors of
-    failed seeds, several signatures, stale rows, a home advantage) no verdict ranks either.
+    Two losses in one place are compared by their paired difference: of a metric with a score for
+    each image over the test images, from five common seeds on over images and seeds; of a distance
+    between sets over the seeds, from three on, by Student's t. Below five seeds a verdict on a
+    metric of images is thus one on the trained models, not on other trainings of the same losses.
+    A number alone has the interval that tables give it (`harness.report.means.interval`), a share
+    of trainings that diverged the score interval. Every verdict tells what its intervals are over.
+
+    What tables do not rank (survivors of failed seeds, several signatures, stale rows, a home
+    advantage) no verdict ranks either.
     """
     rows = Evidence(groups)
-    concerned = [claim for claim in claims.claims() if _concerns(claim, set(rows.cells))]
+    known = set(rows.cells)
     return [
-        Judged(claim, claims.evaluate(claim, rows.value, rows.difference, rows))
-        for claim in concerned
+        Judged(
+            claim,
+            claims.evaluate(claim, rows.value, rows.difference, rows, rows.wider),
+            claims.by_its_own_numbers(claim),
+        )
+        for claim in claims.claims()
+        if _concerns(claim, known)
     ]
 
 
@@ -54,14 +72,18 @@ def to_csv(ledger: list[Judged]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for claim, verdict in ((each.claim, each.verdict) for each in ledger):
+    for each in ledger:
+        claim, verdict = each.claim, each.verdict
         place = (claim.id, claim.document, claim.where, claim.text)
-        writer.writerow((*place, verdict.state, verdict.numbers, claim.note))
+        decided = (verdict.state, verdict.over, verdict.numbers)
+        writer.writerow((*place, *decided, each.by_its_own, claim.note))
     return text.getvalue()
 
 
 def changed(ledger: list[Judged], committed: Path) -> list[str]:
     """Return in one sentence each which verdicts differ from those of a committed ledger.
+
+    Of its columns `id` and `verdict` are read, which every version of the file has.
 
     Raises:
         HarnessError: there is no such file, or it is no ledger.

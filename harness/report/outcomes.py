@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report.collect import Cell
-from harness.report.estimates import estimate, half_width, step_ratio
+from harness.report.estimates import Estimate, estimate, half_width, step_ratio
 from harness.report.pairing import Pair
+from harness.report.student import two_sided
 from harness.report.table import plural
 
 
@@ -24,8 +25,10 @@ class Status:
 class Cost:
     """β and cost of a cell: `step_time` is B's time per image over A's on equal hardware.
 
-    `half` is half its 95 % interval over seeds, NaN with fewer than three; `word` is faster,
-    slower, within noise or why that is not known. Memory is the mean peak in MiB. NaN is absent.
+    `half` is half its 95 % interval over seeds, NaN with fewer than three, and `p` the chance of
+    such a ratio where nothing changed, corrected as that of a `Change` is; `word` is faster,
+    slower, within noise, identical or why that is not known. Memory is the mean peak in MiB. NaN is
+    absent.
     """
 
     cell: str
@@ -36,6 +39,7 @@ class Cost:
     word: str
     memory_a: float
     memory_b: float
+    p: float = math.nan
 
 
 def statuses(pairs: Iterable[Pair]) -> list[Status]:
@@ -49,24 +53,35 @@ def statuses(pairs: Iterable[Pair]) -> list[Status]:
 
 
 def costs(pairs: Iterable[Pair]) -> list[Cost]:
-    """Return β and cost of the cells that both grids have final models of."""
+    """Return β and cost of the cells that both grids have final models of.
+
+    Chances and words are those of each ratio alone, by Student's t over seeds.
+    """
     return [_cost(pair) for pair in pairs if pair.a.measured and pair.b.measured]
 
 
 def _cost(pair: Pair) -> Cost:
     ratio = step_ratio(pair.b, pair.a)
-    half = half_width(ratio)
+    half, p = half_width(ratio), math.nan
     if not ratio.known:
         word = "other hardware or seeds: not compared"
     elif math.isnan(half):
         word = f"{plural(ratio.seeds, 'seed')}: cannot tell"
-    elif abs(ratio.mean - 1) <= half:
-        word = "within noise"
+    elif ratio.mean == 1 and ratio.spread == 0:
+        word = "identical"
     else:
         word = "slower" if ratio.mean > 1 else "faster"
-    return Cost(
-        pair.a.id, *_both(pair, "beta"), ratio.mean, half, word, *_both(pair, "peak_memory_mib")
-    )
+        p = _chance(ratio)
+    memory = _both(pair, "peak_memory_mib")
+    return Cost(pair.a.id, *_both(pair, "beta"), ratio.mean, half, word, *memory, p)
+
+
+def _chance(ratio: Estimate) -> float:
+    """The chance of such a mean over seeds where the ratio is 1."""
+    if ratio.spread == 0:
+        return 0.0
+    error = ratio.spread / math.sqrt(ratio.seeds)
+    return two_sided((ratio.mean - 1) / error, ratio.seeds - 1)
 
 
 def _both(pair: Pair, column: str) -> tuple[float, float]:

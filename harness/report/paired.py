@@ -72,9 +72,8 @@ def compare(a: Cell, b: Cell, metric: str) -> Comparison | None:
     images = _over_images(a, b, metric)
     if images is not None:
         return _resampled(images, seeds if len(seeds) >= SEEDS_TO_RESAMPLE else None)
-    if len(seeds) >= SEEDS_FOR_INTERVAL:
-        error = float(seeds.std(ddof=1)) / math.sqrt(len(seeds))
-        return Comparison(float(seeds.mean()), error, len(seeds) - 1, "seeds", len(seeds), 0)
+    if (found := over_seeds(a, b, metric)) is not None:
+        return found
     error = math.hypot(image_error(a, metric), image_error(b, metric))
     if math.isnan(error):
         return None
@@ -82,11 +81,23 @@ def compare(a: Cell, b: Cell, metric: str) -> Comparison | None:
     return Comparison(mean, error, math.inf, "unpaired images", len(seeds), 0)
 
 
+def over_seeds(a: Cell, b: Cell, metric: str) -> Comparison | None:
+    """Return the difference over the common seeds by Student's t, None with fewer than three.
+
+    Whatever images there are: how far other trainings would differ on these.
+    """
+    seeds = _over_seeds(a, b, metric)
+    if len(seeds) < SEEDS_FOR_INTERVAL:
+        return None
+    error = float(seeds.std(ddof=1)) / math.sqrt(len(seeds))
+    return Comparison(float(seeds.mean()), error, len(seeds) - 1, "seeds", len(seeds), 0)
+
+
 def difference(a: Cell, b: Cell, metric: str) -> tuple[float, float, float] | None:
     """Return the mean of `a` minus `b` and the ends of its 95 % interval; see `compare`.
 
-    Of this pair alone: without a correction for other comparisons, as befits one that was stated
-    beforehand, such as a claim of a document.
+    Of this pair alone: without a correction for other comparisons, as befits a single one that was
+    stated beforehand.
     """
     found = compare(a, b, metric)
     return None if found is None else (found.mean, *found.interval)

@@ -107,7 +107,7 @@ def documents(document: str | None = None) -> tuple[str, ...]:
 def value(dataset: str, model: str, loss: str, metric: str) -> Interval | None:
     """Return the printed number of a cell as an interval without width, None where none is printed.
 
-    With it `harness.report.claims.evaluate` asks whether a document's own numbers bear out its
+    With it `harness.report.claims.by_its_own_numbers` asks whether they bear out the document's
     claims. A number that several tables repeat is one number.
     """
     found = _values().get((dataset, model, loss, metric))

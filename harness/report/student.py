@@ -1,5 +1,6 @@
 """Student's t without SciPy, whose import would take a second of every rendering."""
 
+import functools
 import math
 
 # Two-sided 95 % points for 2 to 10 degrees of freedom.
@@ -26,6 +27,17 @@ def two_sided(statistic: float, freedom: float) -> float:
     if freedom > 1e6:
         return math.erfc(abs(statistic) / math.sqrt(2))
     return _beta(freedom / (freedom + statistic**2), freedom / 2, 0.5)
+
+
+@functools.lru_cache(maxsize=256)
+def point(chance: float, freedom: float) -> float:
+    """Return the distance from 0 beyond which `two_sided` leaves `chance`, in (0, 1)."""
+    low, high = 0.0, 1.0
+    while two_sided(high, freedom) > chance:
+        low, high = high, 2 * high
+    while (middle := (low + high) / 2) not in (low, high):
+        low, high = (middle, high) if two_sided(middle, freedom) > chance else (low, middle)
+    return high
 
 
 def _beta(x: float, a: float, b: float) -> float:

@@ -22,7 +22,7 @@ from harness.terminal.contrast import (
 from harness.terminal.wording import plural, short_names
 
 _STYLES = {"better": "green", "worse": "red", "faster": "green", "slower": "red"}
-_NUMERIC = {"A", "B", "B − A", "95 % interval", "β A", "β B", "time B / A", "MiB A", "MiB B"}
+_NUMERIC = {"A", "B", "B − A", "95 % interval", "p", "β A", "β B", "time B / A", "MiB A", "MiB B"}
 
 
 def show(console: Console, found: Comparison, *, changed: bool = False) -> None:

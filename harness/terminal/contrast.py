@@ -5,15 +5,15 @@ import re
 
 from harness.comparing import Comparison
 from harness.metrics import METRICS
-from harness.report.changes import CHANGED, JUDGED, Change
+from harness.report.changes import CHANGED, DIFFER, JUDGED, Change
 from harness.report.circumstances import Circumstance
-from harness.report.means import SEEDS_TO_RESAMPLE
+from harness.report.collect import SEEDS_FOR_INTERVAL
 from harness.report.outcomes import Cost
 from harness.report.table import ARROWS, MISSING, number, significant
 from harness.terminal.wording import plural
 
 # The verdicts with a number to tell; the others are told in a line for many metrics and cells.
-NUMBERED = (*JUDGED, "cannot tell")
+NUMBERED = (*JUDGED, DIFFER, "cannot tell")
 _LONGEST = 60  # characters of a value: options and weights are long, a difference need not be
 _CELLS_NAMED = 3
 
@@ -34,22 +34,27 @@ def sentences(found: Comparison) -> list[str]:
     told = [f"{count} {word}" for word, count in counts.items() if word in CHANGED]
     rest = [f"{count} {word}" for word, count in counts.items() if word not in CHANGED]
     of = plural(len(found.changes), "comparison")
-    what = f"{', '.join(told)}, B against A" if told else "nothing changed beyond noise"
+    open_ones = counts.keys() & {DIFFER, "cannot tell"} and not counts.keys() & {*JUDGED}
+    nothing = "no change could be tested" if open_ones else "nothing changed beyond noise"
+    what = f"{', '.join(told)}, B against A" if told else nothing
     lines.append(f"Of {of}: {what}{'; ' + ', '.join(rest) if rest else ''}.")
-    return [*lines, *_doubts(found)]
+    return [*lines, *_tests(found)]
 
 
-def _doubts(found: Comparison) -> list[str]:
-    """What makes a difference that is beyond noise no proof."""
+def _tests(found: Comparison) -> list[str]:
+    """What was tested, over what, and what was not."""
     lines = []
-    if found.changed:
-        chance = f"about {found.judged / 20:.0f}" if found.judged >= 15 else "fewer than one"
-        decided = plural(found.judged, "interval")
-        lines.append(f"By chance alone {chance} of {decided} of 95 % would leave out 0.")
-    if any("images, " in each.over for each in found.changed):
+    if found.tested:
+        many = ", at 5 % for all of them together (Holm)" if found.tested > 1 else ", at 5 %"
+        tested = plural(found.tested, "difference")
         lines.append(
-            "Over images alone an interval says that these trained models differ, not that others "
-            f"would: for that it takes {SEEDS_TO_RESAMPLE} seeds."
+            f"{tested} of metrics and step times tested over trainings, {SEEDS_FOR_INTERVAL} seeds "
+            f"or more of each{many}; intervals are each its own."
+        )
+    if any(each.word == DIFFER for each in found.changes):
+        lines.append(
+            f"Below {SEEDS_FOR_INTERVAL} seeds test images alone tell two models apart, as they do "
+            "most models that were trained twice: that is no change."
         )
     return lines
 
@@ -110,8 +115,15 @@ def metric_record(each: Change, names: dict[str, str]) -> Record:
         "B − A": _signed(each.difference, decimals),
         "95 % interval": ends if inner else MISSING,
         "over": each.over,
+        "p": _chance(each.p),
         "": each.verdict,
     }
+
+
+def _chance(p: float) -> str:
+    if math.isnan(p):
+        return MISSING
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
 def _decimals(half: float, least: int) -> int:

@@ -464,7 +464,15 @@ def test_the_grid_description_is_kept_with_the_schema(store: Store) -> None:
     store.write_grid({"name": "g", "cells": []})
     assert store.grid() == {"schema_version": 1, "name": "g", "cells": []}
     assert json.loads((store.root / "_schema.json").read_text()) == {"schema_version": 1}
-    for damaged in ("", "{", "[1]"):
+    cell = {"id": "a", "dataset": "d", "model": "m", "loss": "l2", "protocol": {}}
+    store.write_grid({"name": "g", "cells": [cell]})
+    assert store.grid()["cells"] == [cell]
+    without = [{k: v for k, v in cell.items() if k != key} for key in ("id", "dataset")]
+    broken = [{"name": "g", "cells": cells} for cells in ({}, [3], *([cell, x] for x in without))]
+    texts = ["", "{", "[1]", "{}", *map(json.dumps, broken)]
+    for damaged in texts:
         (store.root / "_grid.json").write_text(damaged)
         with pytest.raises(StoreError, match=r"_grid.json is damaged .*: give the command that"):
             store.grid()
+    with pytest.raises(StoreError, match=r"is damaged \(no dataset of cell 2\)"):
+        store.grid()

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -212,7 +213,11 @@ def test_figures_of_a_crowded_group_show_the_leaders(made: Callable[..., Group])
     group = made(*losses, {"loss": "l2", "frd_gen": [99.0]})
     shown = leading(group)
     assert [cell.loss for cell in shown.cells] == [*(f"p{i}" for i in range(MOST - 1)), "l2"]
-    assert remark(group, shown).startswith(f"Figures and pictures show {MOST} of {MOST + 5} losses")
+    of = f"Figures and pictures show {MOST} of {MOST + 5} losses"
+    best = "those with the best FRD gen., while the tables have all."
+    assert remark(group, shown) == f"{of}, l2 and {best}"
+    without = replace(group, cells=group.cells[:-1])
+    assert remark(without, leading(without)).endswith(f" losses, {best}")
     assert leading(shown) is shown and remark(shown, shown) == ""
 
 
