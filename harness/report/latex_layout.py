@@ -45,10 +45,18 @@ class Setting:
         """The width of each column but the first."""
         return tuple(map(self._column, range(len(self.table.columns))))
 
-    def entry_lines(self, entry: Entry) -> list[str]:
-        """Return an entry's text in lines; a number with its spread is one."""
-        room = TEXT / BOLD if entry.bold else TEXT
-        return [entry.text] if entry.spread else self.lines(entry.text, room)
+    @cached_property
+    def rooms(self) -> tuple[float, ...]:
+        """How wide a broken text of each column may be, so that those under one head fit."""
+        shares = [
+            (PAGE - NAME) / len(group) - 2 * self.size.gap for group in self.groups for _ in group
+        ]
+        return tuple(min(TEXT, share) for share in shares)
+
+    def entry_lines(self, entry: Entry, place: int) -> list[str]:
+        """Return the text of a column's entry in lines; a spread stands behind it."""
+        room = self.rooms[place] - self._spread(entry)
+        return self.lines(entry.text, room / BOLD if entry.bold else room)
 
     def across(self, span: Span) -> float:
         """Return the width of the columns of a span with what is between them, without heads."""
@@ -75,24 +83,28 @@ class Setting:
         return tuple(tuple(place for place, _ in run) for _, run in runs)
 
     def _column(self, place: int) -> float:
-        entries = (self._entry(row.entries[place]) for row in self.table.rows if row.entries)
+        entries = (self._entry(row.entries[place], place) for row in self.table.rows if row.entries)
         column = self.table.columns[place]
-        return max([*entries, self._head(column.under or column.head)])
+        return max([*entries, self._head(column.under or column.head, self.rooms[place])])
 
-    def _entry(self, entry: Entry) -> float:
-        text = max(self.measure(line, bold=entry.bold) for line in self.entry_lines(entry))
-        spread = f"\N{NARROW NO-BREAK SPACE}±\N{NARROW NO-BREAK SPACE}{entry.spread}"
-        small = ems(spread) * TINY.quad if entry.spread else 0.0
-        return text + small + self.measure(entry.marks)
+    def _entry(self, entry: Entry, place: int) -> float:
+        lines = self.entry_lines(entry, place)
+        text = max(self.measure(line, bold=entry.bold) for line in lines)
+        return text + self._spread(entry) + self.measure(entry.marks)
+
+    def _spread(self, entry: Entry) -> float:
+        """Return the width of a spread, which is tiny at every size."""
+        thin = "\N{NARROW NO-BREAK SPACE}"
+        return ems(f"{thin}±{thin}{entry.spread}") * TINY.quad if entry.spread else 0.0
 
     def _excess(self, group: Span) -> float:
         """Return by how much the common head of columns is wider than they are."""
-        head = self._head(self.table.columns[group[0]].over)
+        head = self._head(self.table.columns[group[0]].over, TEXT)
         return max(0.0, head - self.across(group))
 
-    def _head(self, text: str) -> float:
+    def _head(self, text: str, room: float) -> float:
         """Return how narrow a head may be: broken between all its words."""
-        return max(self._widest(part, TEXT) for part in (words(text) if self.broken else [text]))
+        return max(self._widest(part, room) for part in (words(text) if self.broken else [text]))
 
     def _widest(self, text: str, room: float) -> float:
         return max(map(self.measure, self.lines(text, room)))

@@ -120,7 +120,7 @@ def _row(row: Row, setting: Setting, span: Span) -> str:
 
 def _entry(entry: Entry, setting: Setting, place: int) -> str:
     side = "l" if setting.table.columns[place].text else "r"
-    text = _stacked(setting.entry_lines(entry), side, "t", bold=entry.bold)
+    text = _stacked(setting.entry_lines(entry, place), side, "t", bold=entry.bold)
     spread = rf"{{\tiny\,$\pm$\,{latex_escape(entry.spread)}}}" if entry.spread else ""
     shade = r"\textit{" + text + "}" if entry.shaded else text
     return shade + spread + latex_escape(entry.marks)

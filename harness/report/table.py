@@ -119,7 +119,7 @@ def with_spread(mean: float, spread: float, decimals: int) -> tuple[str, str]:
         return number(mean, decimals), ""
     spread = settled(mean, spread)
     if spread > 0:
-        decimals = _by_spread(spread, decimals)
+        decimals = by_spread(spread, decimals)
     return number(mean, decimals), number(spread, decimals)
 
 
@@ -128,7 +128,11 @@ def settled(mean: float, spread: float) -> float:
     return 0.0 if spread < DUST * abs(mean) else spread
 
 
-def _by_spread(spread: float, decimals: int) -> int:
+def by_spread(spread: float, decimals: int) -> int:
+    """Return the decimals of a spread above 0 with two significant digits.
+
+    There is at most one more than `decimals`.
+    """
     exponent = math.floor(math.log10(float(f"{spread:.1e}")))
     return min(max(0, 1 - exponent), decimals + 1)
 
@@ -155,7 +159,7 @@ def _settled(entry: Entry) -> Entry:
 def _places(rows: Sequence[Row], column: int, most: int) -> int:
     spreads = [row.entries[column].spread_value for row in rows if row.entries]
     known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
-    return _by_spread(statistics.median(known), most) if known else most
+    return by_spread(statistics.median(known), most) if known else most
 
 
 def _rounded(entry: Entry, places: int | None) -> Entry:

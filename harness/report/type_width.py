@@ -16,7 +16,8 @@ _WIDTHS = {
     " \N{NO-BREAK SPACE}-‑I′": 340,
     "()t_": 389,
     "rs²³°": 394,
-    "cezγικτ†‡§": 450,
+    "cezγικτ": 450,
+    "†‡§": 465,
     '$*/0123456789\\^ago{}~"“”–↑↓‖½': 500,
     "?Jkqvxyδεζηλνπρσυχ": 528,
     "Sbdhnpu¶αβθμξφψω": 600,
@@ -25,7 +26,7 @@ _WIDTHS = {
     "ADGHKNOQUVXY&+=@<>±×−≥≤ΔΘΛΞΠΣΥΦΨΩ": 785,
     "#%m√": 833,
     "M—∞→≈W": 1028,
-    "…": 1200,
+    "…": 1340,
 }
 _BY_CHARACTER = {character: width for text, width in _WIDTHS.items() for character in text}
 BOLD = 1.16  # over the regular type
@@ -59,7 +60,7 @@ def _thousandths(character: str) -> int:
         unicodedata.normalize("NFD", character)[0]
     )
     # What LaTeX has no font for is set as its code point, as U+1F600; a rare Latin letter as m.
-    return known or (833 if unicodedata.name(character, "").startswith("LATIN") else 4600)
+    return known or (833 if unicodedata.name(character, "").startswith("LATIN") else 3900)
 
 
 def words(text: str) -> list[str]:
