@@ -27,6 +27,7 @@ def to_latex(table: Table) -> str:
             rf"\centering{size.command}\setlength{{\tabcolsep}}{{{size.gap:g}pt}}",
             rf"\caption{{{latex_prose(caption)}}}",
             rf"\label{{tab:{''.join(c if c.isalnum() else '-' for c in table.name)}}}",
+            r"\smallskip",
             *_panels(table, found),
             *_notes(table),
             rf"\end{{{environment}}}",
