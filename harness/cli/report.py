@@ -33,7 +33,8 @@ def report(
         str | None,
         typer.Option(
             help="Print one table alone: its name, as ranks, or a document's "
-            "number, as dalal-1; 2 is the table 2 of whichever document this grid has.",
+            "number, as dalal-1 or dalal-1-intervals; 2 is the table 2 of whichever document this "
+            "grid has.",
             show_default=False,
         ),
     ] = None,

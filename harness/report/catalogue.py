@@ -9,6 +9,7 @@ from typing import cast
 from harness.errors import HarnessError, suggestion
 from harness.report import published
 from harness.report.collect import Group
+from harness.report.paper_intervals import ENDING, interval_tables
 from harness.report.paper_tables import by_key, paper_tables
 from harness.report.stand_ins import stood_in
 from harness.report.table import Table
@@ -91,24 +92,30 @@ def _of_papers(groups: list[Group]) -> Iterator[Offer]:
             name = f"{each.document}-table-{each.table}"
             named.setdefault(name, set()).add((each.dataset, each.model))
     for name, places in named.items():
-        yield Offer(name, frozenset(places), _paper(name))
+        yield Offer(name, frozenset(places), _named(name, paper_tables))
+        name += ENDING
+        yield Offer(name, frozenset(places), _named(name, interval_tables))
 
 
-def _paper(name: str) -> Callable[[list[Group]], Table | None]:
-    return lambda groups: next((t for t in paper_tables(groups) if t.name == name), None)
+def _named(
+    name: str, make: Callable[[list[Group]], list[Table]]
+) -> Callable[[list[Group]], Table | None]:
+    return lambda groups: next((table for table in make(groups) if table.name == name), None)
 
 
 def choose(asked: str, found: list[Offer]) -> Offer:
     """Return the table of a name, of a document's number as in `dalal-1`, or of a number alone.
 
+    `-intervals` after a number asks for the intervals of that table.
+
     Raises:
         HarnessError: there is no such table, or a number is that of two documents.
     """
     named = {offer.name: offer for offer in found}
-    number = re.fullmatch(r"(?:(\w+?)-)?(\d+)", asked)
+    number = re.fullmatch(rf"(?:(\w+?)-)?(\d+)((?:{ENDING})?)", asked)
     if asked in named or number is None:
         return named[asked] if asked in named else _refuse(asked, found)
-    names = [f"{document}-table-{number[2]}" for document in published.DOCUMENTS]
+    names = [f"{document}-table-{number[2]}{number[3]}" for document in published.DOCUMENTS]
     names = [name for name in names if name in named and number[1] in (None, name.split("-")[0])]
     if len(names) > 1:
         raise HarnessError(f"table {asked} is in two documents, {' and '.join(names)}: say which")

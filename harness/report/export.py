@@ -3,97 +3,11 @@
 import csv
 import io
 import math
-from itertools import groupby
 
-from harness.report.advantage import is_learned
-from harness.report.latex import latex_escape
+from harness.report.latex_table import to_latex
 from harness.report.table import MISSING, Column, Entry, Row, Table
 
-# Of a table with more columns than that the type is smaller.
-MANY = 10
-
-
-def to_latex(table: Table) -> str:
-    """Return a `table` that needs only the booktabs package; a wide one spans both columns."""
-    columns = "l" + "".join("l" if column.text else "r" for column in table.columns)
-    width = len(table.columns)
-    caption = " ".join([table.title + ".", table.caption])
-    environment, size = "table", r"\scriptsize\setlength{\tabcolsep}{3pt}"
-    if width > MANY:
-        environment, size = "table*", r"\tiny\setlength{\tabcolsep}{1.5pt}"
-    body = []
-    for above, row in zip((None, *table.rows), table.rows, strict=False):
-        body += [*_rule(above, row), _latex_row(row, width)]
-    return "\n".join(
-        [
-            r"% needs \usepackage{booktabs}",
-            rf"\begin{{{environment}}}[t]",
-            rf"\centering{size}",
-            rf"\caption{{{latex_escape(caption)}}}",
-            rf"\label{{tab:{''.join(c if c.isalnum() else '-' for c in table.name)}}}",
-            rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-            r"\toprule",
-            *_latex_head(table),
-            r"\midrule",
-            *body,
-            r"\bottomrule",
-            r"\end{tabular}",
-            *_latex_notes(table),
-            rf"\end{{{environment}}}",
-            "",
-        ]
-    )
-
-
-def _latex_head(table: Table) -> list[str]:
-    """Return one line of heads, or two where columns stand under a common one."""
-    plain = [column.under or column.head for column in table.columns]
-    lower = rf"{' & '.join(map(latex_escape, [table.first, *plain]))} \\"
-    if not any(column.over for column in table.columns):
-        return [lower]
-    upper, rules, place = [""], [], 2
-    for over, members in groupby(table.columns, lambda column: column.over):
-        count = len(list(members))
-        upper.append(rf"\multicolumn{{{count}}}{{c}}{{{latex_escape(over)}}}")
-        if over:
-            rules.append(rf"\cmidrule(lr){{{place}-{place + count - 1}}}")
-        place += count
-    return [rf"{' & '.join(upper)} \\", "".join(rules), lower]
-
-
-def _latex_notes(table: Table) -> list[str]:
-    """Below the table: LaTeX first sets a caption as one line, which has to stay below 5.7 m."""
-    if not table.notes:
-        return []
-    notes = [rf"{latex_escape(note)}\par" for note in table.notes]
-    return [
-        r"\par\smallskip",
-        r"\begin{minipage}{\linewidth}\scriptsize",
-        *notes,
-        r"\end{minipage}",
-    ]
-
-
-def _rule(above: Row | None, row: Row) -> list[str]:
-    """Return the rule above the learned losses, which stand last in a table or a block."""
-    plain = above is not None and above.loss and not is_learned(above.loss)
-    return [r"\midrule"] if plain and is_learned(row.loss) else []
-
-
-def _latex_row(row: Row, width: int) -> str:
-    name = latex_escape(_row_name(row))
-    if row.statement:
-        said = rf"\multicolumn{{{width}}}{{l}}{{{latex_escape(row.statement)}}}"
-        return rf"\addlinespace {name} & {said} \\"
-    return " & ".join([name, *map(_latex_entry, row.entries)]) + r" \\"
-
-
-def _latex_entry(entry: Entry) -> str:
-    text = latex_escape(entry.text)
-    text = rf"\textbf{{{text}}}" if entry.bold else text
-    spread = rf"{{\tiny\,$\pm$\,{latex_escape(entry.spread)}}}" if entry.spread else ""
-    shade = r"\textit{" + text + "}" if entry.shaded else text
-    return shade + spread + latex_escape(entry.marks)
+__all__ = ["to_csv", "to_latex", "to_markdown"]
 
 
 def to_markdown(table: Table) -> str:
@@ -109,10 +23,9 @@ def to_markdown(table: Table) -> str:
 
 
 def _markdown_row(row: Row, width: int) -> list[str]:
-    name = _row_name(row)
     if row.statement:
-        return [name, f"*{row.statement}*", *[""] * (width - 1)]
-    return [name, *map(_markdown_entry, row.entries)]
+        return [row.name, f"*{row.statement}*", *[""] * (width - 1)]
+    return [row.name, *map(_markdown_entry, row.entries)]
 
 
 def _markdown_entry(entry: Entry) -> str:
@@ -121,14 +34,11 @@ def _markdown_entry(entry: Entry) -> str:
     return text + (f" ± {entry.spread}" if entry.spread else "") + entry.marks
 
 
-def _row_name(row: Row) -> str:
-    return row.label + row.marks + (f" ({row.badge})" if row.badge else "")
-
-
 def to_csv(table: Table) -> str:
     """Return full-precision numbers: each column with its spread and whether it is bold.
 
-    A column whose numbers have intervals has their ends too.
+    A column whose numbers have intervals has their ends too. A row that only heads others is left
+    out: what it says, the table's keys say of each of them.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
@@ -136,9 +46,10 @@ def to_csv(table: Table) -> str:
     ended = [place for place, _ in numeric if _has_interval(table, place)]
     header = [name for place, column in numeric for name in _csv_names(column, place in ended)]
     words = [column.key for column in table.columns if column.text]
-    writer.writerow([table.first.lower(), "status", *words, *header])
+    writer.writerow([table.first.lower(), *table.keys, "status", *words, *header])
     for row in table.rows:
-        writer.writerow(_csv_row(row, table, ended))
+        if row.loss or not row.statement:
+            writer.writerow(_csv_row(row, table, ended))
     return stream.getvalue()
 
 
@@ -147,7 +58,8 @@ def _has_interval(table: Table, place: int) -> bool:
 
 
 def _csv_names(column: Column, ended: bool) -> list[str]:
-    name = f"{column.key}[{column.detail}]" if column.detail else column.key
+    named = column.detail and column.detail not in column.key
+    name = f"{column.key}[{column.detail}]" if named else column.key
     ends = [f"{name}_low", f"{name}_high"] if ended else []
     return [name, f"{name}_spread", *ends, f"{name}_best"]
 
@@ -163,7 +75,7 @@ def _csv_row(row: Row, table: Table, ended: list[int]) -> list[str]:
         if not column.text
         for text in _csv_entry(entry, place in ended)
     ]
-    return [row.label, status, *words, *cells]
+    return [row.label, *row.keys, status, *words, *cells]
 
 
 def _csv_entry(entry: Entry, ended: bool) -> list[str]:

@@ -5,7 +5,7 @@ from harness.report.answer import names, value
 from harness.report.collect import Cell, Group
 from harness.report.estimates import Estimate, estimate, rank, step_ratio
 from harness.report.main_table import REFERENCE
-from harness.report.table import ARROWS, Column, Entry, Row, Table, with_spread
+from harness.report.table import ARROWS, Column, Entry, Row, Table, settled, with_spread
 
 FEWEST = 3  # groups: of fewer the sentences are as short
 
@@ -69,4 +69,4 @@ def _time(cheapest: tuple[Estimate, Cell] | None) -> Entry:
         return Entry()
     found = cheapest[0]
     mean, spread = with_spread(found.mean, found.spread, 2)
-    return Entry(mean, found.mean, spread, found.spread)
+    return Entry(mean, found.mean, spread, settled(found.mean, found.spread))

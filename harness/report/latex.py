@@ -52,6 +52,9 @@ SIGNS = {
     "\n": " ",
 }
 
+# Characters of a word of running text that need no place where it may be broken.
+LONG = 24
+
 _GREEK = (
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
@@ -67,6 +70,24 @@ def latex_escape(text: str) -> str:
     named by its code point, because without a font for it LaTeX would stop there.
     """
     return "".join(SIGNS.get(character) or _other(character) for character in text)
+
+
+def latex_prose(text: str) -> str:
+    """Return running text as `latex_escape` does, with places where a long name may be broken.
+
+    LaTeX breaks no word that is not one: `celeba64[split=80/20]`, a signature.
+    """
+    return " ".join(
+        latex_escape(word)
+        if len(word) <= LONG
+        else r"\allowbreak{}".join(map(latex_escape, _parts(word)))
+        for word in text.split(" ")
+    )
+
+
+def _parts(word: str) -> list[str]:
+    """Return a long word in parts that end in signs, letters in parts no longer than that."""
+    return re.findall(rf"\w{{1,{LONG}}}[^\w]*|[^\w]+", word)
 
 
 def readable(text: str) -> str:

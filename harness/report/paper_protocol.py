@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 
+from harness.report.advantage import is_learned
 from harness.report.collect import Cell
 from harness.report.main_table import beta_entry
-from harness.report.means import GROUNDS, interval, single_seeds
+from harness.report.means import interval
 from harness.report.notes import label
 from harness.report.paper_notes import Place, place_of
 from harness.report.published import Published
@@ -18,40 +19,44 @@ TUNED_FOR = {"bredell": "fid_gen"}
 PERCEPTUAL = ("lpips", "fid_")
 
 
-def caption(measured: list[Cell], metrics: dict[str, bool]) -> str:
+def caption(name: str, printed: list[Published], measured: list[Cell]) -> str:
     """Return what was measured on how many images and seeds, and what the signs mean.
 
-    `metrics` tells of each metric whether a published number of it compares with ours.
+    `name` is the table's, after which that of its intervals is called.
     """
     images, generated = (
         spanned(value for cell in measured for value in cell.finals[column])
         for column in ("images", "generated")
     )
-    drawn = any(metric.endswith("_gen") for metric in metrics) and generated
+    drawn = any(each.metric.endswith("_gen") for each in printed) and generated
     counts = [f"{images or 'the'} test images", *([f"{drawn} generated images"] if drawn else [])]
     seeds = sorted({len(cell.finals) for cell in measured})
     trained = f"{' or '.join(map(str, seeds))} {'seed' if seeds == [1] else 'seeds'}"
-    delta = " Δ: measured minus published." if any(metrics.values()) else ""
+    delta = " Δ: measured minus published." if any(each.comparable for each in printed) else ""
     return (
-        f"Measured on {' and '.join(counts)}, {trained}; "
-        "± is the standard deviation over images, as the document prints it. Bold: best of its "
-        f"block and those tied with it.{delta}{_intervals(measured, metrics)}"
+        f"Measured on {' and '.join(counts)}, {trained}; ± is the standard deviation over images, "
+        f"as the document prints it. {_bold(printed)}{delta}{_intervals(name, printed, measured)}"
     )
 
 
-def _intervals(measured: list[Cell], metrics: Iterable[str]) -> str:
-    """Where the interval of a mean stands, and what it is over."""
+def _bold(printed: list[Published]) -> str:
+    """What bold means in either column: the document's own is known of few metrics."""
+    apart = ""
+    if any(is_learned(each.spec) for each in printed):
+        apart = ", without the learned losses below the rule, as in the document"
+    known = dict.fromkeys(label(each.metric) for each in printed if each.bold is not None)
+    theirs = f"as the document has it, known of {' and '.join(known)} alone" if known else "unknown"
+    return (
+        "Bold in what was measured: best of its block and those tied with it"
+        f"{apart}; in what is published: {theirs}."
+    )
+
+
+def _intervals(name: str, printed: list[Published], measured: list[Cell]) -> str:
+    metrics = dict.fromkeys(each.metric for each in printed)
     pairs = [(cell, metric) for cell in measured for metric in metrics if metric in cell.finals]
-    known = {interval(cell, metric).over for cell, metric in pairs}
-    over = " or ".join(ground for ground in GROUNDS if ground in known)
-    if not over:
-        return ""
-    few = any(single_seeds(cell.finals, metric) for cell, metric in pairs)
-    single = ", the note also its single seeds" if few else ""
-    return (
-        f" An entry's note on the page, and the CSV, have the 95 % interval of its mean over "
-        f"{over}{single}."
-    )
+    known = any(interval(cell, metric).over != "none" for cell, metric in pairs)
+    return f" 95 % intervals of the measured means: table {name}-intervals." if known else ""
 
 
 def choices(printed: list[Published], cells: Cells) -> tuple[str, ...]:

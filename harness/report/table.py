@@ -11,6 +11,8 @@ from harness.metrics import Direction
 
 ARROWS: dict[Direction, str] = {"maximize": "↑", "minimize": "↓", "none": ""}
 MISSING = "—"
+# A spread below that part of its mean is what rounding leaves of equal numbers.
+DUST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,20 @@ class Row:
     statement: str = ""
     badge: str = ""  # a partial failure, printed beside the name
     marks: str = ""
+    keys: tuple[str, ...] = ()  # the texts under the table's keys
+
+    @property
+    def name(self) -> str:
+        """What stands in the first column in plain text."""
+        return self.label + self.marks + (f" ({self.badge})" if self.badge else "")
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with its caption; `notes` explain marks, counts, spreads and signatures."""
+    """A table with its caption; `notes` explain marks, counts, spreads and signatures.
+
+    `keys` name what CSV alone has of each row, so that its rows can be told apart without others.
+    """
 
     name: str
     title: str
@@ -85,6 +96,7 @@ class Table:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
     first: str = "Loss"
+    keys: tuple[str, ...] = ()
 
 
 def number(value: float, decimals: int) -> str:
@@ -105,12 +117,22 @@ def with_spread(mean: float, spread: float, decimals: int) -> tuple[str, str]:
     """
     if not math.isfinite(spread):
         return number(mean, decimals), ""
+    spread = settled(mean, spread)
     if spread > 0:
-        decimals = _by_spread(spread, decimals)
+        decimals = by_spread(spread, decimals)
     return number(mean, decimals), number(spread, decimals)
 
 
-def _by_spread(spread: float, decimals: int) -> int:
+def settled(mean: float, spread: float) -> float:
+    """Return a spread, 0 where it is the rounding error of equal numbers."""
+    return 0.0 if spread < DUST * abs(mean) else spread
+
+
+def by_spread(spread: float, decimals: int) -> int:
+    """Return the decimals of a spread above 0 with two significant digits.
+
+    There is at most one more than `decimals`.
+    """
     exponent = math.floor(math.log10(float(f"{spread:.1e}")))
     return min(max(0, 1 - exponent), decimals + 1)
 
@@ -122,6 +144,7 @@ def even(rows: Sequence[Row], decimals: Mapping[int, int]) -> tuple[Row, ...]:
     given for the column's place; without spreads it is that many. A spread that would print as 0
     keeps one digit.
     """
+    rows = [replace(row, entries=tuple(map(_settled, row.entries))) for row in rows]
     places = {column: _places(rows, column, most) for column, most in decimals.items()}
     return tuple(
         replace(row, entries=tuple(_rounded(e, places.get(i)) for i, e in enumerate(row.entries)))
@@ -129,10 +152,14 @@ def even(rows: Sequence[Row], decimals: Mapping[int, int]) -> tuple[Row, ...]:
     )
 
 
+def _settled(entry: Entry) -> Entry:
+    return replace(entry, spread_value=settled(entry.value, entry.spread_value))
+
+
 def _places(rows: Sequence[Row], column: int, most: int) -> int:
     spreads = [row.entries[column].spread_value for row in rows if row.entries]
     known = [spread for spread in spreads if math.isfinite(spread) and spread > 0]
-    return _by_spread(statistics.median(known), most) if known else most
+    return by_spread(statistics.median(known), most) if known else most
 
 
 def _rounded(entry: Entry, places: int | None) -> Entry:

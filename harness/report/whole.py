@@ -13,6 +13,7 @@ from harness.report.figures_ranks import rank_figure
 from harness.report.glance import glance_table
 from harness.report.palette import Look
 from harness.report.paper_figures import PaperFigure
+from harness.report.paper_intervals import ENDING, interval_tables
 from harness.report.paper_tables import paper_tables
 from harness.report.rank_table import rank_table
 from harness.report.sections import Figure, Listing, figure, listing
@@ -44,6 +45,7 @@ class Whole:
     ranks: Figure | None
     rank_table: Listing | None
     papers: list[Listing]
+    intervals: dict[str, Listing]  # of a paper's table, by that table's name
     protocol: Listing | None
 
 
@@ -57,6 +59,10 @@ def whole(groups: list[Group], looks: dict[str, Look], out: Path, files: list[Pa
         None if drawn is None else figure(drawn, out, files),
         None if ranked is None else listing(ranked, out, files),
         [listing(table, out, files) for table in paper_tables(groups)],
+        {
+            table.name.removesuffix(ENDING): listing(table, out, files)
+            for table in interval_tables(groups)
+        },
         listing(protocol_table(groups), out, files) if groups else None,
     )
 

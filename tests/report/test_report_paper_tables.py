@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,10 +14,12 @@ from harness.metrics import METRICS
 from harness.report import published, render
 from harness.report.annotations import beside
 from harness.report.catalogue import offers
-from harness.report.collect import Cell, collect
+from harness.report.collect import Cell, Group, collect
 from harness.report.export import to_csv
 from harness.report.main_table import main_table
+from harness.report.paper_intervals import interval_tables
 from harness.report.paper_protocol import choices, signatures
+from harness.report.paper_sheets import KEYS
 from harness.report.paper_tables import paper_tables
 from harness.report.stand_ins import Key
 from harness.report.table import Table
@@ -50,9 +53,14 @@ def fill(folder: Path, left_out: tuple[str, ...] = (), document: str | None = No
 
 
 @pytest.fixture(scope="module")
-def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
+def paper(tmp_path_factory: pytest.TempPathFactory) -> list[Group]:
     store = fill(tmp_path_factory.mktemp("full") / "paper")
-    return {table.name: table for table in paper_tables(collect(store, store.grid()))}
+    return collect(store, store.grid())
+
+
+@pytest.fixture(scope="module")
+def tables(paper: list[Group]) -> dict[str, Table]:
+    return {table.name: table for table in paper_tables(paper)}
 
 
 def test_every_table_of_the_documents_is_there_in_their_order(tables: dict[str, Table]) -> None:
@@ -239,8 +247,82 @@ def test_intervals_stand_in_the_csv(tables: dict[str, Table]) -> None:
     key = table.columns[0].key
     assert float(printed[f"{key}_low"]) == own.low < own.value < own.high
     assert float(printed[f"{key}_high"]) == own.high
-    assert f"{key}_published[published]" in printed
-    assert f"{key}_published[published]_low" not in printed
+    assert f"{key}_published" in printed and f"{key}_published_low" not in printed
+    assert not any("[" in name for name in printed)
+
+
+def test_csv_tells_rows_apart_and_has_what_is_printed(tables: dict[str, Table]) -> None:
+    for table in tables.values():
+        rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+        keys = [tuple(row[key] for key in ("row", *KEYS)) for row in rows]
+        assert len(set(keys)) == len(keys) == sum(not row.statement for row in table.rows)
+    table = tables["bredell-table-2"]
+    rows = list(csv.DictReader(io.StringIO(to_csv(table))))
+    first = rows[0]
+    found = [first[key] for key in ("block", "dataset", "model", "loss", "beta")]
+    assert found == ["CelebA", "celeba64[split=80/20]", "conv4", "l2", "0.1"]
+    assert (first["psnr_published"], first["psnr_published_spread"]) == ("22.51", "1.6")
+    assert [row["block"] for row in rows if row["row"] == "L2"] == ["CelebA", "CelebA-HQ"]
+
+
+def test_learned_losses_are_not_bold_as_in_the_document(tables: dict[str, Table]) -> None:
+    table = tables["bredell-table-2"]
+    lpips = [column.key for column in table.columns].index("lpips")
+    rows = [row for row in table.rows if not row.statement]
+    # The document's numbers for VGG are the best of all, and it does not print them bold.
+    vgg, ours = (next(row for row in rows if row.label == name) for name in ("VGG", "Ours"))
+    for at in (lpips, lpips + 1):
+        assert vgg.entries[at].value < ours.entries[at].value
+        assert ours.entries[at].bold and not vgg.entries[at].bold
+    assert "without the learned losses below the rule, as in the document" in table.caption
+    assert "in what is published: as the document has it, known of SSIM and LPIPS" in table.caption
+    other = tables["dalal-table-1"].caption
+    assert "learned" not in other and "in what is published: unknown." in other
+
+
+def test_intervals_stand_in_a_table_below(paper: list[Group], tables: dict[str, Table]) -> None:
+    found = {table.name: table for table in interval_tables(paper)}
+    assert list(found) == [f"{name}-intervals" for name in tables]
+    for name, table in tables.items():
+        companion = found[f"{name}-intervals"]
+        assert f"table {companion.name}." in table.caption
+        assert [row.label for row in companion.rows] == [row.label for row in table.rows]
+        assert [row.keys for row in companion.rows] == [row.keys for row in table.rows]
+    table = found["bredell-table-2-intervals"]
+    assert table.title == "Bredell et al. 2023, Table 2: intervals of the measured means"
+    keys = [column.key for column in table.columns]
+    assert keys[:4] == ["psnr", "psnr_seeds", "ssim", "ssim_seeds"]
+    row = next(row for row in table.rows if row.label == "L2")
+    psnr, seeds = row.entries[:2]
+    # 1.96 of 0.1 over the root of 40 images
+    ends = f"[{psnr.value - 0.03099:.3f}, {psnr.value + 0.03099:.3f}]"
+    assert psnr.text == f"{psnr.value:.3f} {ends}" and seeds.text == "22.735, 22.735, 22.735"
+    assert table.rows[2].entries[1].text == ""  # one seed
+    assert "of PSNR, SSIM, LPIPS over images;" in table.caption
+    assert "Seeds one by one where there are 2 to 4." in table.caption
+    assert table.rows[2].entries[keys.index("fid_gen")].text.count("[") == 0
+
+
+def test_where_rows_have_intervals_over_different_things_each_says(tmp_path: Path) -> None:
+    store = Store(tmp_path / "mixed")
+    l2, l1 = (synthetic.describe("hcp64", loss, 5, trials=0) for loss in ("l2", "l1"))
+    for seed in range(5):
+        store.write(synthetic.row(l2, "final", seed, 0.1, psnr=20.0 + seed / 10, ssim=0.5))
+    store.write(synthetic.row(l1, "final", 0, 0.1, psnr=21.0, psnr_std=1.0))
+    synthetic.write_grid(store, [l2, l1])
+    [table] = interval_tables(collect(store, store.grid()))
+    marks = {row.label: row.entries[0].marks for row in table.rows if row.entries}
+    assert marks["L2"] == " (over seeds)" and marks["L1"] == " (over images)"
+    assert "of PSNR, SSIM over images or seeds, as each says" in table.caption
+    assert table.rows[-1].badge == "not run" and table.rows[-1].entries[0].text == "—"
+
+
+def test_without_an_interval_there_is_no_such_table(tmp_path: Path) -> None:
+    rows = [{"psnr_std": math.nan, "ssim_std": math.nan}]
+    [table] = stored(tmp_path / "one", "l2", "hcp64", {}, rows)
+    assert "intervals" not in table.caption
+    store = Store(tmp_path / "one")
+    assert interval_tables(collect(store, store.grid())) == []
 
 
 @pytest.mark.slow
@@ -249,6 +331,11 @@ def test_the_page_shows_them_and_their_files_are_written(tmp_path: Path) -> None
     out = tmp_path / "report"
     page = render(store, out).page.read_text()
     assert "Dalal 2024, Table 1" in page and 'id="papers"' in page
+    _, _, below = page.partition('id="paper-dalal-table-1"')
+    assert below.index("</table>") < below.index("<summary>Intervals</summary>")
+    assert "dalal-table-1-intervals.md" in below
+    for form in ("md", "tex", "csv"):
+        assert (out / "tables" / f"dalal-table-1-intervals.{form}").is_file()
     assert "Bredell et al. 2023, Table" not in page
     with (out / "tables" / "dalal-table-1.csv").open() as stream:
         rows = list(csv.reader(stream))

@@ -100,12 +100,15 @@ def offered(tmp_path: Path) -> list[Offer]:
         ("bredell-2", "bredell-table-2"),
         ("bredell-table-2", "bredell-table-2"),
         ("dalal-1", "dalal-table-1"),
+        ("2-intervals", "bredell-table-2-intervals"),
+        ("bredell-2-intervals", "bredell-table-2-intervals"),
+        ("bredell-table-2-intervals", "bredell-table-2-intervals"),
     ],
 )
 def test_tables_of_the_documents_by_number(offered: list[Offer], asked: str, name: str) -> None:
     found = choose(asked, offered)
     assert found.name == name
-    printed = published.rows(name.split("-")[0], int(name[-1]))
+    printed = published.rows(name.split("-")[0], int(name.split("-")[2]))
     assert found.places == {(each.dataset, each.model) for each in printed}
 
 

@@ -11,7 +11,7 @@ from harness.report.export import to_csv, to_latex, to_markdown
 from harness.report.latex import latex_escape, readable
 from harness.report.main_table import further_table, main_table
 from harness.report.measures import measures
-from harness.report.table import Column, Entry, Row, Table, number, significant, with_spread
+from harness.report.table import Column, Entry, Row, Table, even, number, significant, with_spread
 
 Make = Callable[..., Group]
 
@@ -77,7 +77,18 @@ def test_a_column_has_one_number_of_decimals(made: Make) -> None:
         ("18.00", "0.001"),  # never ± 0.00
     ]
     found = [cell_of(table, loss, "frd_gen") for loss in ("l2", "l1", "ce")]
-    assert len({len(each.text) for each in found}) == 1 and found[0].spread == "0.0000"
+    assert len({len(each.text) for each in found}) == 1 and found[0].spread == "0.000"
+
+
+@pytest.mark.parametrize(("spread", "printed"), [(2e-16, "0.000"), (1e-8, "1e−8"), (0.0, "0.000")])
+def test_the_rounding_error_of_equal_numbers_is_no_spread(spread: float, printed: str) -> None:
+    values = ((1.875, spread), (1.0, 0.01))
+    rows = [Row("l", (Entry(str(mean), mean, str(of), of),)) for mean, of in values]
+    first, _ = even(rows, {0: 2})
+    assert (first.entries[0].text, first.entries[0].spread) == ("1.875", printed)
+    assert first.entries[0].spread_value == (spread if spread == 1e-8 else 0.0)
+    assert with_spread(1.875, 2e-16, 3) == ("1.875", "0.000")
+    assert with_spread(0.0, 0.25, 3) == ("0.00", "0.25")
 
 
 def test_floor_row_comes_first_and_is_never_bold(groups: list[Group]) -> None:
@@ -235,10 +246,11 @@ def test_names_with_special_characters_are_escaped_wherever_they_stand() -> None
 def test_every_latex_row_has_as_many_cells(groups: list[Group]) -> None:
     table = main_table(groups[0])
     text = to_latex(table)
-    body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    for line in body:
-        if "multicolumn" not in line:
-            assert line.replace(r"\&", "").count("&") == len(table.columns), line
+    bodies = [panel.partition(r"\midrule")[2] for panel in text.split(r"\bottomrule")[:-1]]
+    plain = [[x for x in body.splitlines() if "&" in x and "multi" not in x] for body in bodies]
+    counts = [{line.replace(r"\&", "").count("&") for line in lines} for lines in plain]
+    assert all(len(found) == 1 for found in counts)
+    assert sum(sum(found) for found in counts) == len(table.columns)
     assert text.isascii()
 
 
@@ -275,6 +287,30 @@ def test_csv_has_full_precision() -> None:
     assert rows[0]["psnr_best"] == "yes"
     assert rows[0]["t"] == "x"
     assert (rows[1]["loss"], rows[1]["status"], rows[1]["psnr"]) == ("gone", "diverged 2/5", "")
+
+
+def test_csv_has_the_keys_of_rows_and_no_heads_of_blocks() -> None:
+    columns = (Column("psnr", "PSNR"), Column("psnr_published", "PSNR", detail="published"))
+    twice = (Entry("1", 1.0), Entry("2 ± 3", 2.0, spread_value=3.0))
+    rows = (
+        Row("A", (), statement="data"),
+        Row("L2", twice, "l2", keys=("A",)),
+        Row("B", (), statement="other data"),
+        Row("L2", (Entry(), Entry()), keys=("B",), badge="not run"),
+        Row("L1", (), "l1", statement="unavailable", keys=("B",)),
+    )
+    table = Table("t", "T", "", columns, rows, first="Row", keys=("block",))
+    header, *lines = to_csv(table).splitlines()
+    assert header == (
+        "row,block,status,psnr,psnr_spread,psnr_best,"
+        "psnr_published,psnr_published_spread,psnr_published_best"
+    )
+    assert lines == [
+        "L2,A,ok,1.0,,,2.0,3.0,",
+        "L2,B,not run,,,,,,",
+        "L1,B,unavailable,,,,,,",
+    ]
+    assert "block" not in to_markdown(table) + to_latex(table)
 
 
 @pytest.mark.parametrize(
