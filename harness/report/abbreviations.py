@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 LONGEST = 26  # characters of a loss in a figure; the data beside it has the whole name
 
@@ -35,13 +36,13 @@ def shortened(names: Iterable[str], letters: int = LONGEST) -> dict[str, str]:
 def _forms(letters: int, longest: int) -> Iterator[Form]:
     head = max(1, letters // 2 - 1)
     tail = letters - 1 - head
-    yield lambda name: _ends(name, head, tail, whole=True)
-    yield lambda name: _ends(name, head, tail)
+    yield partial(_ends, head=head, tail=tail, whole=True)
+    yield partial(_ends, head=head, tail=tail)
     if letters < 8:
         return
     piece = (letters - 2) // 3
     for start in range(piece, longest - piece):
-        yield lambda name, start=start: _middle(name, piece, start, letters - 2 - 2 * piece)
+        yield partial(_middle, piece=piece, start=start, tail=letters - 2 - 2 * piece)
 
 
 def _ends(name: str, head: int, tail: int, *, whole: bool = False) -> str:
@@ -65,11 +66,15 @@ def _numbered(name: str, letters: int, taken: set[str]) -> str:
 
 
 def in_two_lines(name: str, letters: int) -> str:
-    """Break a name of up to twice `letters` letters into two lines, after or before an option."""
+    """Break a name of up to twice `letters` letters into two lines, where an option begins or ends.
+
+    If neither line would fit then, before an equals sign or a plus, and at last anywhere.
+    """
     if len(name) <= letters:
         return name
     fit = range(max(1, len(name) - letters), min(letters, len(name) - 1) + 1)
-    marks = [place for place in fit if name[place - 1] in "[,… " or name[place] in "=+*…"]
-    places = marks or list(fit) or [letters]
+    options = [place for place in fit if name[place - 1] in "[,… "]
+    signs = [place for place in fit if name[place] in "=+*…"]
+    places = options or signs or list(fit) or [letters]
     place = min(places, key=lambda each: abs(2 * each - len(name)))
     return f"{name[:place].rstrip()}\n{name[place:].lstrip()}"

@@ -19,6 +19,7 @@ from harness.report.quality import meaning, quality_data
 
 LINE_HEIGHT = 0.15  # inches of a line of text
 CROWDED = 10  # losses from which on the chart takes two columns
+LONG = 18  # letters of a name from which on it does
 MOST_NAMED = 15  # losses up to which the chart names them all
 
 
@@ -35,7 +36,7 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
     metric = METRICS[group.objective]
     name = f"{group.slug}-quality-cost"
     with style(name):
-        wide = len(data) > CROWDED
+        wide = len(data) > CROWDED or max(map(len, data["loss"])) > LONG
         width, height = (WIDE, 4.2) if wide else (NARROW, 2.75)
         named = _named(data)
         key = "; ".join(filter(None, (meaning(data), _unnamed(data, named))))

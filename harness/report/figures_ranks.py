@@ -57,7 +57,8 @@ def rank_figure(groups: list[Group], looks: dict[str, Look]) -> Drawn | None:
         _dots(axes, found, names, looks)
         _bars(axes, runs, step)
         _scale(axes, found, lines)
-        figure.text(0.08 / WIDE, 0.06 / figure.get_figheight(), "\n".join(foot), va="bottom")
+        if foot:
+            figure.text(0.08 / WIDE, 0.06 / figure.get_figheight(), "\n".join(foot), va="bottom")
         for word, frame in blocks:
             right += 0.14
             width = cell * frame.shape[1]

@@ -13,10 +13,11 @@ from matplotlib.ticker import MaxNLocator
 from harness.report.abbreviations import in_two_lines, shortened
 from harness.report.artefacts import Spectrum
 from harness.report.collect import Cell, Group
-from harness.report.drawing import NARROW, WIDE, Drawn, panel, style
-from harness.report.labels import HEIGHT, LETTER
+from harness.report.drawing import NARROW, POINTS, WIDE, Drawn, panel, style
+from harness.report.labels import HEIGHT
 from harness.report.table import number
 
+LETTER = 0.56 * POINTS  # points, as an average over a line: few names have an m or w in each
 ACROSS = 6  # losses side by side before the figure goes on below
 KINDS = {"spectrum_recon": "reconstructed", "spectrum_gen": "generated"}
 
@@ -87,7 +88,7 @@ def _scale(cells: Sequence[Cell]) -> Normalize:
 
 def _titles(cells: Sequence[Cell], side: float) -> dict[str, str]:
     """Names that fit above panels of `side` inches, on two lines where one is too short."""
-    letters = max(4, int(((side + 0.06) * 72 - 3) / LETTER))
+    letters = max(4, int(((side + 0.06) * 72 - 2) / LETTER))
     names = shortened((cell.label for cell in cells), 2 * letters)
     return {label: in_two_lines(name, letters) for label, name in names.items()}
 

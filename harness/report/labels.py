@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
@@ -15,7 +16,9 @@ from harness.report.palette import Look
 LETTER = 0.62 * POINTS  # points: the width of an average letter, rounded up
 HEIGHT = 1.25 * POINTS
 RINGS = (5.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0)  # points from a point to its name
-_DIRECTIONS = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
+# Beside a point first, then above and below; between these where a leader has to find its way.
+_NEAR = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
+_STEEP = tuple((x, y) for x in (1, -1) for y in (0.5, -0.5, 2, -2))
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,28 @@ def point_labels(
         text = names[label.text]
         box, leader = _place(x, y, len(text) * LETTER, taken, inside)
         taken += [box, *leader]
-        axes.annotate(
-            text,
-            (label.x, label.y),
-            xytext=(box.x0 - x, box.y0 + 0.25 * HEIGHT - y),
-            textcoords="offset points",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": QUIET} if leader else None,
-        )
+        side = _side(x, box)
+        edge = {"left": box.x0, "right": box.x1, "center": (box.x0 + box.x1) / 2}[side]
+        place: dict[str, Any] = {
+            "xy": (label.x, label.y),
+            "textcoords": "offset points",
+            "annotation_clip": False,
+        }
+        axes.annotate(text, xytext=(edge - x, box.y0 + 0.25 * HEIGHT - y), ha=side, **place)
+        if leader:
+            end = _nearest(x, y, box)
+            arrow = {"arrowstyle": "-", "linewidth": 0.5, "color": QUIET, "shrinkA": 0}
+            axes.annotate("", xytext=(end[0] - x, end[1] - y), arrowprops=arrow, **place)
+
+
+def _side(x: float, box: Bbox) -> Literal["left", "center", "right"]:
+    """The side of a name that is nearest to its point."""
+    return "left" if box.x0 > x else "right" if box.x1 < x else "center"
+
+
+def _nearest(x: float, y: float, box: Bbox) -> tuple[float, float]:
+    """The point of a name's box where its leader ends."""
+    return min(max(x, box.x0), box.x1), min(max(y, box.y0 + 0.2 * HEIGHT), box.y1 - 0.2 * HEIGHT)
 
 
 def _place(
@@ -143,7 +160,7 @@ def _place(
     """The nearest free box around a point, and the leader to it, empty where none is needed."""
     best, least = None, float("inf")
     for ring in RINGS:
-        for dx, dy in _DIRECTIONS:
+        for dx, dy in _NEAR if ring == RINGS[0] else (*_NEAR, *_STEEP):
             left = x + (dx * ring if dx > 0 else dx * ring - width if dx < 0 else -width / 2)
             box = Bbox.from_bounds(left, y + dy * ring - HEIGHT / 2, width, HEIGHT)
             leader = _leader(x, y, box) if ring > RINGS[0] else []
@@ -161,8 +178,9 @@ def _place(
 
 
 def _leader(x: float, y: float, box: Bbox) -> list[Bbox]:
-    """The line from a point's edge to the middle of a box, as a chain of small boxes before it."""
-    across, up = (box.x0 + box.x1) / 2 - x, (box.y0 + box.y1) / 2 - y
+    """The line from a point's edge to a box, as a chain of small boxes."""
+    end = _nearest(x, y, box)
+    across, up = end[0] - x, end[1] - y
     steps = max(2, int(math.hypot(across, up) / 1.5))
     places = [(x + across * k / steps, y + up * k / steps) for k in range(1, steps)]
     return [
