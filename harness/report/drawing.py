@@ -24,7 +24,6 @@ NARROW, WIDE = 3.25, 6.75  # inches: one column and two columns of a paper
 POINTS = 8
 DPI = 300
 INK, LINE, QUIET = "#1f2430", "#c9ced6", "#6f7783"
-LONGEST = 26  # characters of a loss in a figure; the data beside it has the whole name
 
 _STYLE = {
     "font.size": POINTS,
@@ -118,18 +117,6 @@ def _decade_ticks(low: float, high: float) -> list[float]:
     candidates = [m * 10.0**e for e in range(-12, 13) for m in (1, 2, 5)]
     inside = [tick for tick in candidates if low <= tick <= high]
     return inside if len(inside) > 1 else [float(f"{low * 1.02:.2g}"), float(f"{high * 0.98:.2g}")]
-
-
-def short(name: str) -> str:
-    """Return a loss's name as figures show it: of a long one the beginning and the end.
-
-    The last options of `blur[kernel=gaussian,variance=4]` tell it from its relatives.
-    """
-    if len(name) <= LONGEST:
-        return name
-    head, tail = name[: LONGEST // 2 - 1], name[-(LONGEST // 2) :]
-    mark = re.search(r"[\[,+*]", tail[:5])  # whole options rather than the end of a word
-    return f"{head}…{tail[mark.start() :] if mark else tail}"
 
 
 def save(drawn: Drawn, folder: Path) -> tuple[list[Path], str]:

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from harness.report.abbreviations import shortened
 from harness.report.budget import BANDS, Budget, Split, budgets
 from harness.report.collect import Group
-from harness.report.drawing import POINTS, QUIET, WIDE, Drawn, panel, short, style
+from harness.report.drawing import POINTS, QUIET, WIDE, Drawn, panel, style
 from harness.report.palette import Look
 from harness.report.table import plural, significant
 
@@ -41,7 +42,8 @@ def budget_figure(
         return None
     name = f"{group.slug}-budget"
     with style(name):
-        names = [short(each.cell.label) for each in found]
+        short = shortened(each.cell.label for each in found)
+        names = [short[each.cell.label] for each in found]
         left, height = 0.3 + _LETTER * 1.1 * max(map(len, names)), ROW * len(found)
         figure = Figure(figsize=(WIDE, height + 0.76))
         width = (WIDE - left - 0.95) / 2

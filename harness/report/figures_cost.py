@@ -1,4 +1,4 @@
-"""Quality against cost, and the price of each loss in time and memory."""
+"""Quality against cost."""
 
 import itertools
 import math
@@ -11,16 +11,16 @@ from matplotlib.figure import Figure
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
-from harness.report.drawing import INK, NARROW, QUIET, WIDE, Drawn, log_axis, panel, short, style
+from harness.report.drawing import INK, NARROW, QUIET, WIDE, Drawn, log_axis, panel, style
 from harness.report.labels import Label, point_labels
 from harness.report.main_table import REFERENCE
-from harness.report.means import estimate
 from harness.report.palette import Look
-from harness.report.quality import cost_of, meaning, quality_data
-from harness.report.table import number
+from harness.report.quality import meaning, quality_data
 
 LINE_HEIGHT = 0.15  # inches of a line of text
 CROWDED = 10  # losses from which on the chart takes two columns
+LONG = 18  # letters of a name from which on it does
+MOST_NAMED = 15  # losses up to which the chart names them all
 
 
 def cost_label(reference: Cell | None) -> str:
@@ -36,9 +36,11 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
     metric = METRICS[group.objective]
     name = f"{group.slug}-quality-cost"
     with style(name):
-        wide = len(data) > CROWDED
+        wide = len(data) > CROWDED or max(map(len, data["loss"])) > LONG
         width, height = (WIDE, 4.2) if wide else (NARROW, 2.75)
-        said = textwrap.wrap(meaning(data), width=int(20 * width - 8))
+        named = _named(data)
+        key = "; ".join(filter(None, (meaning(data), _unnamed(data, named))))
+        said = textwrap.wrap(key, width=int(20 * width - 8))
         figure = Figure(figsize=(width, height + LINE_HEIGHT * len(said)))
         axes = panel(figure, 0.62, 0.45, width - 0.8, height - 0.6)
         across, up = figure.get_size_inches()
@@ -48,13 +50,34 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         better = {"minimize": "lower", "maximize": "higher", "none": "neither"}[metric.direction]
         axes.set_ylabel(f"{metric.label}{unit}, {better} is better")
         _scale(axes, data)
-        _points(axes, data, looks, _front(axes, data))
+        _points(axes, data, named, looks, _front(axes, data))
     alt = (
         f"{metric.label} against step time on {group.title}. On the Pareto front: "
         f"{', '.join(data[data['pareto']]['loss'])}."
     )
     alt += f" {meaning(data).capitalize()}." if meaning(data) else ""
+    alt += f" {_unnamed(data, named).capitalize()}." if _unnamed(data, named) else ""
     return Drawn(name, figure, alt, data)
+
+
+def _named(data: pd.DataFrame) -> set[str]:
+    """The losses that the chart names: in a crowd the front, the reference and the extremes."""
+    if len(data) <= MOST_NAMED:
+        return set(data["loss"])
+    ends = [data.loc[at, "loss"] for axis in ("cost", "quality")
+            for at in (data[axis].idxmin(), data[axis].idxmax())]  # fmt: skip
+    known = data["pareto"] | (data["spec"] == REFERENCE) | data["loss"].isin(ends)
+    return set(data.loc[known, "loss"])
+
+
+def _unnamed(data: pd.DataFrame, named: set[str]) -> str:
+    """Say what stands in the chart without a name, "" where nothing does."""
+    count = len(data) - len(named)
+    if not count:
+        return ""
+    whose = "its name" if count == 1 else "their names"
+    losses = "1 loss" if count == 1 else f"{count} losses"
+    return f"{losses} without a name: the table has {whose}"
 
 
 def _scale(axes: Axes, data: pd.DataFrame) -> None:
@@ -101,10 +124,14 @@ def _front(axes: Axes, data: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def _points(
-    axes: Axes, data: pd.DataFrame, looks: dict[str, Look], front: list[tuple[float, float]]
+    axes: Axes,
+    data: pd.DataFrame,
+    named: set[str],
+    looks: dict[str, Look],
+    front: list[tuple[float, float]],
 ) -> None:
     for row in data.itertuples():
-        look = looks[str(row.loss)]
+        look, big = looks[str(row.loss)], row.loss in named
         axes.errorbar(
             row.cost,
             row.quality,
@@ -114,16 +141,14 @@ def _points(
             color=look.colour,
             markeredgecolor=INK,
             markeredgewidth=0.4,
-            markersize=5,
-            elinewidth=0.8,
+            markersize=5 if big else 3.2,
+            elinewidth=0.8 if big else 0.5,
         )
         seeds = [[float(x) for x in each.split()] for each in (row.cost_seeds, row.quality_seeds)]
         axes.plot(*seeds, look.marker, color=look.colour, markersize=2.4, markeredgewidth=0)
-    point_labels(
-        axes,
-        [Label(str(r.loss), r.cost, r.quality, looks[str(r.loss)]) for r in data.itertuples()],
-        front,
-    )
+    labels = [Label(str(r.loss), r.cost, r.quality, looks[str(r.loss)]) for r in data.itertuples()]
+    own = [label for label in labels if label.text in named]
+    point_labels(axes, own, front, [(x.x, x.y) for x in labels if x.text not in named])
 
 
 def _whisker(value: float, low: float, high: float) -> list[list[float]] | None:
@@ -131,53 +156,3 @@ def _whisker(value: float, low: float, high: float) -> list[list[float]] | None:
         return None
     # Halves of the samples may have their interval beside the distance of all.
     return [[max(0.0, value - low)], [max(0.0, high - value)]]
-
-
-def price_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
-    """Draw step time and peak memory per loss as dots on a line; None without a number."""
-    reference = group.cell(REFERENCE)
-    data = _price_data(group, reference)
-    if data.empty:
-        return None
-    name = f"{group.slug}-price"
-    with style(name):
-        names = [short(each) for each in data["loss"]]
-        left = 0.2 + 0.068 * max(map(len, names))
-        height = 0.19 * len(data)
-        figure = Figure(figsize=(WIDE, height + 0.6))
-        width = (WIDE - left - 1.15) / 2
-        for index, column in enumerate(("time", "memory")):
-            axes = panel(figure, left + index * (width + 0.6), 0.45, width, height)
-            _bars(axes, data, column, looks)
-            axes.set_yticks(range(len(data)), names if index == 0 else [""] * len(data))
-            axes.set_xlabel((cost_label(reference), _memory_label(reference))[index])
-    alt = f"Step time and peak memory of {len(data)} losses on {group.title}."
-    return Drawn(name, figure, alt, data)
-
-
-def _memory_label(reference: Cell | None) -> str:
-    return f"peak memory (× {REFERENCE})" if reference else "peak memory (MiB)"
-
-
-def _price_data(group: Group, reference: Cell | None) -> pd.DataFrame:
-    own = estimate(reference, "peak_memory_mib").mean if reference else 1.0
-    rows = []
-    for cell in group.measured:
-        time, memory = cost_of(cell, reference), estimate(cell, "peak_memory_mib")
-        rows.append((cell.label, cell.loss, time.mean, time.spread, memory.mean / own))
-    columns = ["loss", "spec", "time", "time_spread", "memory"]
-    return pd.DataFrame(rows, columns=columns).dropna(subset=["time", "memory"], how="all")
-
-
-def _bars(axes: Axes, data: pd.DataFrame, column: str, looks: dict[str, Look]) -> None:
-    top = float(data[column].max())
-    for index, row in enumerate(data.itertuples()):
-        value, look = float(getattr(row, column)), looks[str(row.loss)]
-        if not math.isfinite(value):
-            continue
-        axes.barh(index, value, height=0.62, color=look.colour, edgecolor=INK, linewidth=0.4)
-        axes.text(value + 0.02 * top, index, number(value, 2), va="center_baseline")
-    axes.set_ylim(len(data) - 0.4, -0.6)
-    axes.set_xlim(0, 1.12 * top if top > 0 else 1)
-    axes.grid(visible=False, axis="y")
-    axes.tick_params(axis="y", length=0)

@@ -10,7 +10,7 @@ from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from harness.probe.ladder import SHOWN
-from harness.report.drawing import LONGEST, QUIET, log_axis, panel
+from harness.report.drawing import QUIET, log_axis, panel
 from harness.report.labels import Label, end_labels
 from harness.report.palette import looks
 
@@ -46,7 +46,7 @@ def draw_lines(axes: Axes, spectra: Spectra) -> None:
         # The mean's power is left out: blurring changes no mean.
         axes.plot(frequency[1:], power[1:], **look[loss].line())
         end = max(float(power[-1]), FAINTEST)
-        ends.append(Label(fitted(loss), float(frequency[-1]), end, look[loss]))
+        ends.append(Label(loss, float(frequency[-1]), end, look[loss]))
     axes.axhline(1, color=QUIET, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1)
     axes.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)", ylabel="power, 1: the mean")
     log_axis(axes, "y")
@@ -74,12 +74,6 @@ def draw_strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
     axes.tick_params(length=2, pad=1)
     axes.set_xlabel("cycles per pixel", labelpad=1)
     title(axes, TITLE_B)
-
-
-def fitted(loss: str) -> str:
-    """Shorten a name in its middle: variants of a loss differ at the end."""
-    half = LONGEST // 2
-    return loss if len(loss) <= LONGEST else f"{loss[: half - 1]}…{loss[-half:]}"
 
 
 def title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:

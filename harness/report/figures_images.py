@@ -5,9 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from harness.report.abbreviations import shortened
 from harness.report.artefacts import Bytes
 from harness.report.collect import Group
-from harness.report.drawing import DPI, POINTS, WIDE, Drawn, short, style
+from harness.report.drawing import DPI, POINTS, WIDE, Drawn, style
 from harness.report.pictures import Strips
 
 
@@ -49,7 +50,8 @@ def _data(seeds: dict[str, int], what: str, numbers: list[int]) -> pd.DataFrame:
 def _grid(name: str, rows: list[tuple[str, Bytes]], data: pd.DataFrame, alt: str) -> Drawn:
     with style(name):
         # A letter of 8 points is about 0.068 inches wide.
-        margin = 0.08 + 0.068 * max(len(short(label)) for label, _ in rows)
+        names = shortened(label for label, _ in rows)
+        margin = 0.08 + 0.068 * max(map(len, names.values()))
         across = _across(rows, margin)
         canvas = mosaic([images[:across] for _, images in rows])
         # A whole number of dots per pixel at 300 dpi: no pixel is wider than its neighbour.
@@ -63,7 +65,7 @@ def _grid(name: str, rows: list[tuple[str, Bytes]], data: pd.DataFrame, alt: str
         for index, (label, _) in enumerate(rows):
             middle = 1 - (index + 0.5) / len(rows)
             x = (left - 0.06) / (left + width)
-            figure.text(x, middle, short(label), ha="right", va="center", fontsize=POINTS)
+            figure.text(x, middle, names[label], ha="right", va="center", fontsize=POINTS)
     return Drawn(name, figure, alt, data)
 
 

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from harness.report.abbreviations import shortened
 from harness.report.collect import Group
-from harness.report.drawing import LINE, POINTS, QUIET, WIDE, Drawn, panel, short, style
+from harness.report.drawing import LINE, POINTS, QUIET, WIDE, Drawn, panel, style
 from harness.report.kernels import Track, moments, tracks, width
 from harness.report.palette import Look
 from harness.report.table import number
@@ -60,11 +61,12 @@ def kernel_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
     left = LEFT + columns * (SIDE + GAP) + 0.52
     height = max(LEAST, sum(block.height for block in blocks))
     across = min(WIDE - left - 0.08, 2.6)
+    names = shortened(block.track.label for block in blocks)
     with style(name):
         figure = Figure(figsize=(left + across + 0.08, height))
         top = height
         for block in blocks:
-            _draw(figure, block, top, looks[block.track.loss])
+            _draw(figure, block, names[block.track.label], top, looks[block.track.loss])
             top -= block.height
         tall = min(height - blocks[0].head - 0.4, 2.1 if len(blocks) == 1 else 3.0)
         axes = panel(figure, left, height - blocks[0].head - tall, across, tall)
@@ -86,9 +88,9 @@ def _blocks(found: list[Track]) -> list[_Block]:
     return blocks
 
 
-def _draw(figure: Figure, block: _Block, top: float, look: Look) -> None:
+def _draw(figure: Figure, block: _Block, name: str, top: float, look: Look) -> None:
     if block.named:
-        _name(figure, block.track.label, top, look)
+        _name(figure, name, top, look)
     for row in range(block.rows):
         base = top - block.head - row * PITCH - SIDE
         target = _square(figure, 0, base)
@@ -109,12 +111,12 @@ def _draw(figure: Figure, block: _Block, top: float, look: Look) -> None:
         _text(figure, middle, top - NAME * block.named - 0.09, "after epoch", ha="center")
 
 
-def _name(figure: Figure, label: str, top: float, look: Look) -> None:
+def _name(figure: Figure, name: str, top: float, look: Look) -> None:
     """Write a loss's name after a piece of its line in the plot."""
     line = panel(figure, LEFT, top - 0.18, 0.25, 0.14)
     line.axis("off")
     line.plot([0, 1], [0, 0], **look.line())
-    _text(figure, LEFT + 0.32, top - 0.11, short(label), ha="left")
+    _text(figure, LEFT + 0.32, top - 0.11, name, ha="left")
 
 
 def _text(figure: Figure, x: float, y: float, text: str, ha: str) -> None:

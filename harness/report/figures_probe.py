@@ -10,6 +10,7 @@ from matplotlib.typing import ColorType
 from harness.probe.ladder import SHOWN
 from harness.probe.perturbations import NOISE
 from harness.probe.words import number, shown
+from harness.report.abbreviations import shortened
 from harness.report.drawing import INK, QUIET, WIDE, Drawn, panel, style
 from harness.report.figures_gradients import (
     HEAD,
@@ -19,7 +20,6 @@ from harness.report.figures_gradients import (
     colour_bar,
     draw_lines,
     draw_strips,
-    fitted,
     gradient_spectra,
     title,
 )
@@ -53,7 +53,8 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
     """
     ratios = shown(frame).drop(columns=NOISE)
     missing = frame[frame["perturbation"].isna()]
-    names = [fitted(str(each)) for each in (*ratios.index, *missing["loss"])]
+    short = shortened(str(each) for each in (*ratios.index, *missing["loss"]))
+    names = [short[str(each)] for each in (*ratios.index, *missing["loss"])]
     counts = _counts(frame, list(ratios.columns))
     rows, few = len(names) + 1, len(ratios) <= FEW  # the last row counts the images
     left = 0.15 + max(map(len, (*names, counts[0]))) * LETTER / 72
@@ -69,7 +70,7 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
         colour_bar(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
         if few:
             beside = (
-                room([*map(fitted, ratios.index)]) - 0.2
+                room([*map(str, ratios.index)]) - 0.2
             )  # the lines to the labels take a share of the panel
             place = (0.62, 0.42, (WIDE - 0.72 - beside) / 1.075, lines)
             draw_lines(panel(figure, *place), gradient_spectra(frame))

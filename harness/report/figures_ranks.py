@@ -1,7 +1,6 @@
 """Mean ranks with the losses that cannot be told apart, and the ranks by dataset and metric."""
 
 import math
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from harness.metrics import METRICS
+from harness.report.abbreviations import shortened
 from harness.report.collect import Group
-from harness.report.drawing import INK, POINTS, QUIET, WIDE, Drawn, panel, short, style
+from harness.report.drawing import INK, QUIET, WIDE, Drawn, panel, style
 from harness.report.leading import MOST
 from harness.report.palette import Look
-from harness.report.rank_table import condition_names, objective
+from harness.report.rank_table import condition_names
+from harness.report.rank_words import not_ranked, objective
 from harness.report.ranks import standing
+from harness.report.ranks_key import LETTER, LINE, above, key, without_rank
 from harness.report.standing import Standing
-from harness.report.table import plural
 
 ROW = 0.175  # inches
-_LETTER = 0.5 * POINTS / 72  # inches: an average letter
 _DARK = "#14171f"  # not the reader's ink: it stands on a colour of our own
 
 
@@ -38,23 +38,31 @@ def rank_figure(groups: list[Group], looks: dict[str, Look]) -> Drawn | None:
         return None
     losses = list(found.means.index[:MOST])
     blocks = _maps(found, losses)
+    short = shortened(losses)
+    names = {loss: short[loss] for loss in losses}
+    foot = without_rank(found)
     with style("ranks"):
-        top = 0.1 + max(1.2, _LETTER * max(len(n) for _, f in blocks for n in f.columns))
-        height = ROW * len(losses)
-        figure = Figure(figsize=(WIDE, height + top + 0.55))
-        left = 0.16 + _LETTER * 1.1 * max(len(short(loss)) for loss in losses)
+        left = 0.16 + LETTER * 1.1 * max(map(len, names.values()))
         cell = min(0.36, 2.6 / sum(f.shape[1] for _, f in blocks))
         right = WIDE - 0.06 - sum(f.shape[1] * cell + 0.14 for _, f in blocks)
         runs = _columns(found.joined(), len(losses))
         step = min(0.07, 0.9 / max(1, len(runs)))
-        axes = panel(figure, left, 0.5, right - left - 0.12 - step * len(runs), height)
-        _dots(axes, found, losses, looks)
+        width = right - left - 0.12 - step * len(runs)
+        lines = key(found, len(losses), width)
+        heads = LETTER * 1.1 * max(len(n) for _, f in blocks for n in f.columns)
+        top = 0.15 + max(above(found) + LINE * len(lines), heads)
+        height, base = ROW * len(losses), 0.5 + LINE * len(foot)
+        figure = Figure(figsize=(WIDE, base + height + top))
+        axes = panel(figure, left, base, width, height)
+        _dots(axes, found, names, looks)
         _bars(axes, runs, step)
-        _scale(axes, found)
+        _scale(axes, found, lines)
+        if foot:
+            figure.text(0.08 / WIDE, 0.06 / figure.get_figheight(), "\n".join(foot), va="bottom")
         for word, frame in blocks:
             right += 0.14
             width = cell * frame.shape[1]
-            _map(panel(figure, right, 0.5, width, height), frame, word, len(found.means))
+            _map(panel(figure, right, base, width, height), frame, word, len(found.means))
             right += width
     return Drawn("ranks", figure, _in_words(found), _data(found))
 
@@ -62,7 +70,8 @@ def rank_figure(groups: list[Group], looks: dict[str, Look]) -> Drawn | None:
 def _maps(found: Standing, losses: list[str]) -> list[tuple[str, pd.DataFrame]]:
     """Ranks by condition, where there are several, and by metric; named as the figure shows it."""
     names = condition_names(found)
-    by_condition = found.conditions[losses].T.rename(columns=lambda slug: short(names[slug]))
+    short = shortened(names.values())
+    by_condition = found.conditions[losses].T.rename(columns=lambda slug: short[names[slug]])
     by_metric = found.by_metric[losses].T.rename(columns=lambda metric: METRICS[metric].label)
     kind = next((key for key in ("dataset", "model") if _differ(found, key)), "condition")
     chosen = [(f"by {kind}", by_condition)] if by_condition.shape[1] > 1 else []
@@ -73,8 +82,9 @@ def _differ(found: Standing, key: str) -> bool:
     return len({getattr(group, key) for group in found.groups}) == len(found.groups)
 
 
-def _dots(axes: Axes, found: Standing, losses: list[str], looks: dict[str, Look]) -> None:
+def _dots(axes: Axes, found: Standing, names: dict[str, str], looks: dict[str, Look]) -> None:
     overall = found.by_metric.mean()
+    losses = list(names)
     for place, loss in enumerate(losses):
         look, own = looks[loss], found.blocks[loss]
         axes.plot([own.min(), own.max()], [place, place], color=look.colour, linewidth=1.0)
@@ -82,7 +92,7 @@ def _dots(axes: Axes, found: Standing, losses: list[str], looks: dict[str, Look]
                   markeredgecolor=QUIET, markeredgewidth=0.8)  # fmt: skip
         axes.plot(found.means[loss], place, look.marker, markersize=4.5, color=look.colour,
                   markeredgecolor=INK, markeredgewidth=0.4)  # fmt: skip
-    axes.set_yticks(range(len(losses)), [short(loss) for loss in losses])
+    axes.set_yticks(range(len(losses)), list(names.values()))
     axes.set_ylim(len(losses) - 0.5, -0.5)
     axes.set_xlim(0.6, len(found.means) + 0.4)
     step = next(step for step in (1, 2, 5, 10, 50, 100, 500) if len(found.means) <= 12 * step)
@@ -116,28 +126,15 @@ def _bars(axes: Axes, columns: list[list[tuple[int, int]]], step: float) -> None
                       color=INK, linewidth=2.0, solid_capstyle="butt", clip_on=False)  # fmt: skip
 
 
-def _scale(axes: Axes, found: Standing) -> None:
-    """Write what the marks mean above the axes, and draw the critical difference to scale."""
+def _scale(axes: Axes, found: Standing, lines: list[str]) -> None:
+    """Write the key above the axes, and draw the critical difference to scale."""
     height = _inches(axes)[1]
-    shown = len(axes.get_yticks())
-    rows = [f"the best {shown} of {len(found.means)} losses"] if shown < len(found.means) else []
-    rows += [f"dot: mean rank by {objective(found)}"]
-    rows += [f"line: range over {plural(len(found.blocks), 'ranking')}"]
-    if len(found.by_metric) > 1:
-        rows.append("ring: mean over all metrics")
-    if found.tested:
-        rows.append("bars at the right: not told apart")
-    base = 0.14
     if found.told_apart:
-        rows.append(f"critical difference {found.critical:.2f}")
-        base = 0.28
         axes.plot([1, 1 + found.critical], [1 + 0.12 / height] * 2, color=INK, linewidth=2.0,
                   transform=axes.get_xaxis_transform(), solid_capstyle="butt",
                   clip_on=False)  # fmt: skip
-    letters = int(_inches(axes)[0] / _LETTER / 1.05)
-    lines = [line for row in rows for line in textwrap.wrap(row, letters)]
     for index, row in enumerate(reversed(lines)):
-        y = 1 + (base + 0.16 * index) / height
+        y = 1 + (above(found) + LINE * (index + 0.5)) / height
         axes.text(0, y, row, transform=axes.transAxes, va="center_baseline")
 
 
@@ -187,7 +184,11 @@ def _in_words(found: Standing) -> str:
         f"{found.means.index[first]} to {found.means.index[last]}" for first, last in found.joined()
     ]
     told = f" Not told apart: {'; '.join(runs)}." if runs else ""
-    return f"Mean ranks by {objective(found)} over {len(found.blocks)} blocks: {order}.{told}"
+    left = not_ranked(found)
+    without = f" Not ranked: {', '.join(left)}." if left else ""
+    return (
+        f"Mean ranks by {objective(found)} over {len(found.blocks)} blocks: {order}.{told}{without}"
+    )
 
 
 def _data(found: Standing) -> pd.DataFrame:

@@ -10,11 +10,14 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from harness.report.abbreviations import in_two_lines, shortened
 from harness.report.artefacts import Spectrum
 from harness.report.collect import Cell, Group
-from harness.report.drawing import NARROW, WIDE, Drawn, panel, style
+from harness.report.drawing import NARROW, POINTS, WIDE, Drawn, panel, style
+from harness.report.labels import HEIGHT
 from harness.report.table import number
 
+LETTER = 0.56 * POINTS  # points, as an average over a line: few names have an m or w in each
 ACROSS = 6  # losses side by side before the figure goes on below
 KINDS = {"spectrum_recon": "reconstructed", "spectrum_gen": "generated"}
 
@@ -45,13 +48,15 @@ def spectra_figure(group: Group) -> Drawn | None:
     columns = len(blocks[0]) + 1
     side = min(1.15, (WIDE - 0.95) / columns - 0.06)
     tall = side * height / width
-    block = 2 * (tall + 0.2) + 0.2
+    names = _titles(cells, side)
+    second = any("\n" in name for name in names.values())
+    block = 2 * (tall + 0.2) + 0.2 + second * HEIGHT / 72
     scale = _scale(cells)
     with style(name):
         across = columns * (side + 0.06) + 0.95
         figure = Figure(figsize=(WIDE if across > NARROW else NARROW, block * len(blocks) + 0.05))
         for index, members in enumerate(reversed(blocks)):
-            _block(figure, members, block * index + 0.05, side, tall, scale)
+            _block(figure, members, names, block * index + 0.05, side, tall, scale)
         top = block * (len(blocks) - 1)
         left = 0.3 + columns * (side + 0.06)
         _colour_bar(figure, panel(figure, left, top + 0.25, 0.09, 2 * tall + 0.2), scale)
@@ -81,8 +86,21 @@ def _scale(cells: Sequence[Cell]) -> Normalize:
     return Normalize(float(low), float(high))
 
 
+def _titles(cells: Sequence[Cell], side: float) -> dict[str, str]:
+    """Names that fit above panels of `side` inches, on two lines where one is too short."""
+    letters = max(4, int(((side + 0.06) * 72 - 2) / LETTER))
+    names = shortened((cell.label for cell in cells), 2 * letters)
+    return {label: in_two_lines(name, letters) for label, name in names.items()}
+
+
 def _block(
-    figure: Figure, cells: Sequence[Cell], bottom: float, side: float, tall: float, scale: Normalize
+    figure: Figure,
+    cells: Sequence[Cell],
+    names: dict[str, str],
+    bottom: float,
+    side: float,
+    tall: float,
+    scale: Normalize,
 ) -> None:
     for row, (kind, word) in enumerate(KINDS.items()):
         base = bottom + (1 - row) * (tall + 0.2) + 0.18
@@ -92,17 +110,12 @@ def _block(
             mean = "mean |Δ|" if side > 0.88 else "|Δ|"
             axes.set_xlabel(f"{mean} {_mean(cell, kind)}", labelpad=2)
             if row == 0:
-                axes.set_title(_fit(cell.label, side), pad=3)
+                axes.set_title(names[cell.label], pad=3, linespacing=1.05)
             if column == 0:
                 axes.set_ylabel(word, labelpad=3)
     data = panel(figure, 0.24 + len(cells) * (side + 0.06), bottom + tall + 0.38, side, tall)
     _image(data, cells[0].pictures[0].spectra["spectrum_data"], scale)
     data.set_title("data", pad=3)
-
-
-def _fit(text: str, inches: float) -> str:
-    letters = max(4, int(inches * 72 / 5.2))
-    return text if len(text) <= letters else text[: letters - 1] + "…"
 
 
 def _image(axes: Axes, spectrum: Spectrum, scale: Normalize) -> None:

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from harness.report.abbreviations import shortened
 from harness.report.artefacts import Bytes
-from harness.report.drawing import DPI, POINTS, WIDE, Drawn, short, style
+from harness.report.drawing import DPI, POINTS, WIDE, Drawn, style
 from harness.report.figures_images import mosaic
 from harness.report.pictures import Strips
 
@@ -38,11 +39,12 @@ def strips_figure(
     most = [min(len(images) for _, images in each[1:]) for each in rows.values()]
     if min(most) == 0:
         return None
+    names = shortened(label for label, _ in rows[parts[0]])
     # A letter of 8 points is about 0.068 inches wide.
-    margin = 0.08 + 0.068 * max(len(short(label)) for label, _ in rows[parts[0]])
+    margin = 0.08 + 0.068 * max(map(len, names.values()))
     count = _count(found.inputs.shape[-1], WIDE - margin, len(parts), min(most))
     blocks = [_block(rows[part], found.inputs, part, count, parts) for part in parts]
-    labels = [label for label, _ in rows[parts[0]]]
+    labels = [names[label] for label, _ in rows[parts[0]]]
     figure = _draw(name, blocks, labels, parts, margin)
     data = pd.concat([_data(found, part, count) for part in parts], ignore_index=True)
     return Drawn(name, figure, _alt(title, found, parts, count), data)
@@ -98,7 +100,7 @@ def _draw(
         for index, label in enumerate(labels):
             y = (1 - (index + 0.5) / len(labels)) * tall / up
             place = (left - 0.06 * DPI) / across
-            figure.text(place, y, short(label), ha="right", va="center", fontsize=POINTS)
+            figure.text(place, y, label, ha="right", va="center", fontsize=POINTS)
     return figure
 
 

@@ -1,17 +1,24 @@
 """Direct labels: the reader should not have to hunt through a legend."""
 
 import itertools
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.transforms import Bbox
 
-from harness.report.drawing import POINTS, QUIET, short
+from harness.report.abbreviations import shortened
+from harness.report.drawing import POINTS, QUIET
 from harness.report.palette import Look
 
 LETTER = 0.62 * POINTS  # points: the width of an average letter, rounded up
 HEIGHT = 1.25 * POINTS
-_DIRECTIONS = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
+RINGS = (5.0, 12.0, 20.0, 30.0, 42.0, 56.0, 72.0)  # points from a point to its name
+# Beside a point first, then above and below; between these where a leader has to find its way.
+_NEAR = ((1, 0), (1, 1), (-1, 1), (1, -1), (-1, -1), (-1, 0), (0, 1), (0, -1))
+_STEEP = tuple((x, y) for x in (1, -1) for y in (0.5, -0.5, 2, -2))
 
 
 @dataclass(frozen=True)
@@ -26,7 +33,7 @@ class Label:
 
 def room(names: list[str]) -> float:
     """Return the inches that end labels of these names need."""
-    longest = max((len(short(name)) for name in names), default=0)
+    longest = max(map(len, shortened(names).values()), default=0)
     return 0.22 + longest * LETTER / 72
 
 
@@ -36,6 +43,7 @@ def end_labels(axes: Axes, labels: list[Label]) -> None:
     height = axes.get_window_extent().height / axes.figure.dpi * 72
     to_axes = axes.transData + axes.transAxes.inverted()
     ordered = sorted(labels, key=lambda label: label.y)
+    names = shortened(label.text for label in labels)
     ends = [float(to_axes.transform((label.x, label.y))[1]) * height for label in ordered]
     for label, end, place in zip(ordered, ends, spread_out(ends, HEIGHT, height), strict=True):
         x = float(to_axes.transform((label.x, label.y))[0])
@@ -48,7 +56,11 @@ def end_labels(axes: Axes, labels: list[Label]) -> None:
             clip_on=False,
         )
         axes.text(
-            1.075, place / height, short(label.text), transform=axes.transAxes, va="center_baseline"
+            1.075,
+            place / height,
+            names[label.text],
+            transform=axes.transAxes,
+            va="center_baseline",
         )
 
 
@@ -88,10 +100,17 @@ def _settle(axes: Axes) -> None:
     axes.get_ylim()
 
 
-def point_labels(axes: Axes, labels: list[Label], line: list[tuple[float, float]]) -> None:
+def point_labels(
+    axes: Axes,
+    labels: list[Label],
+    line: list[tuple[float, float]],
+    others: Sequence[tuple[float, float]] = (),
+) -> None:
     """Write each name beside its point, where it covers no name, no point and no part of `line`.
 
-    `line` is a polyline of horizontal and vertical pieces in data coordinates.
+    `line` is a polyline of horizontal and vertical pieces in data coordinates, `others` are points
+    without a name. A name that is not
+    beside its point has a leader to it, which crosses nothing either where there is such a place.
     """
     _settle(axes)
     figure = axes.figure
@@ -99,40 +118,76 @@ def point_labels(axes: Axes, labels: list[Label], line: list[tuple[float, float]
     frame = axes.bbox
     anchors = [axes.transData.transform((label.x, label.y)) / scale for label in labels]
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in anchors]
+    bare = [axes.transData.transform(point) / scale for point in others]
+    taken += [Bbox.from_bounds(x - 2, y - 2, 4, 4) for x, y in bare]
     corners = [axes.transData.transform(corner) / scale for corner in line]
     for (x0, y0), (x1, y1) in itertools.pairwise(corners):
         low, high = (min(x0, x1), min(y0, y1)), (max(x0, x1), max(y0, y1))
         taken.append(Bbox([[low[0] - 1, low[1] - 1], [high[0] + 1, high[1] + 1]]))
     inside = Bbox([[frame.x0 / scale, frame.y0 / scale], [frame.x1 / scale, frame.y1 / scale]])
+    names = shortened(label.text for label in labels)
     for label, (x, y) in zip(labels, anchors, strict=True):
-        text = short(label.text)
-        box, far = _place(x, y, len(text) * LETTER, taken, inside)
-        taken.append(box)
-        axes.annotate(
-            text,
-            (label.x, label.y),
-            xytext=(box.x0 - x, box.y0 + 0.25 * HEIGHT - y),
-            textcoords="offset points",
-            annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "color": QUIET} if far else None,
-        )
+        text = names[label.text]
+        box, leader = _place(x, y, len(text) * LETTER, taken, inside)
+        taken += [box, *leader]
+        side = _side(x, box)
+        edge = {"left": box.x0, "right": box.x1, "center": (box.x0 + box.x1) / 2}[side]
+        place: dict[str, Any] = {
+            "xy": (label.x, label.y),
+            "textcoords": "offset points",
+            "annotation_clip": False,
+        }
+        axes.annotate(text, xytext=(edge - x, box.y0 + 0.25 * HEIGHT - y), ha=side, **place)
+        if leader:
+            end = _nearest(x, y, box)
+            arrow = {"arrowstyle": "-", "linewidth": 0.5, "color": QUIET, "shrinkA": 0}
+            axes.annotate("", xytext=(end[0] - x, end[1] - y), arrowprops=arrow, **place)
 
 
-def _place(x: float, y: float, width: float, taken: list[Bbox], inside: Bbox) -> tuple[Bbox, bool]:
-    """The nearest free box around a point, and whether it needs a line to it."""
+def _side(x: float, box: Bbox) -> Literal["left", "center", "right"]:
+    """The side of a name that is nearest to its point."""
+    return "left" if box.x0 > x else "right" if box.x1 < x else "center"
+
+
+def _nearest(x: float, y: float, box: Bbox) -> tuple[float, float]:
+    """The point of a name's box where its leader ends."""
+    return min(max(x, box.x0), box.x1), min(max(y, box.y0 + 0.2 * HEIGHT), box.y1 - 0.2 * HEIGHT)
+
+
+def _place(
+    x: float, y: float, width: float, taken: list[Bbox], inside: Bbox
+) -> tuple[Bbox, list[Bbox]]:
+    """The nearest free box around a point, and the leader to it, empty where none is needed."""
     best, least = None, float("inf")
-    for ring in (5.0, 12.0, 20.0, 30.0, 42.0):
-        for dx, dy in _DIRECTIONS:
+    for ring in RINGS:
+        for dx, dy in _NEAR if ring == RINGS[0] else (*_NEAR, *_STEEP):
             left = x + (dx * ring if dx > 0 else dx * ring - width if dx < 0 else -width / 2)
             box = Bbox.from_bounds(left, y + dy * ring - HEIGHT / 2, width, HEIGHT)
-            cost = sum(_shared(box, other) for other in taken) + 4 * _outside(box, inside)
+            leader = _leader(x, y, box) if ring > RINGS[0] else []
+            cost = 4 * _outside(box, inside)
+            cost += sum(_shared(box, other) for other in taken)
+            # A line through a name is worse than the few points that it covers.
+            cost += 8 * sum(_shared(piece, other) for piece in leader for other in taken)
             if cost < least:
-                best, least = (box, ring > 5.0), cost
+                best, least = (box, leader), cost
             if cost == 0:
-                return box, ring > 5.0
+                return box, leader
     if best is None:
         raise ValueError(f"no place for a label at a point that is not finite: ({x}, {y})")
     return best
+
+
+def _leader(x: float, y: float, box: Bbox) -> list[Bbox]:
+    """The line from a point's edge to a box, as a chain of small boxes."""
+    end = _nearest(x, y, box)
+    across, up = end[0] - x, end[1] - y
+    steps = max(2, int(math.hypot(across, up) / 1.5))
+    places = [(x + across * k / steps, y + up * k / steps) for k in range(1, steps)]
+    return [
+        Bbox.from_bounds(px - 0.5, py - 0.5, 1, 1)
+        for px, py in places
+        if max(abs(px - x), abs(py - y)) > 3.5 and not box.contains(px, py)
+    ]
 
 
 def _shared(a: Bbox, b: Bbox) -> float:

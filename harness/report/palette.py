@@ -1,6 +1,8 @@
-"""Colours and line styles of losses: one per name, everywhere, stable between reports."""
+"""Colours, marks and line styles of losses: one look per name on all figures of a page."""
 
 import hashlib
+import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -11,33 +13,46 @@ from typing import Any
 BLACK, ORANGE, SKY, GREEN = "#010101", "#e69f00", "#56b4e9", "#009e73"
 YELLOW, BLUE, VERMILION, PURPLE = "#f0e442", "#0072b2", "#d55e00", "#cc79a7"
 
-# Yellow last: it is faint on white, so only the eighth loss of a style gets it.
-HUES = (BLACK, SKY, ORANGE, GREEN, PURPLE, BLUE, VERMILION, YELLOW)
-MARKERS = ("o", "s", "^", "D")
-DASHES = ((), (4.0, 1.5), (1.2, 1.2), (6.0, 1.5, 1.2, 1.5))
-SLOTS = len(HUES) * len(MARKERS)
+# Yellow last: it is faint on white, so only the eighth loss of a report gets it.
+HUES = (SKY, ORANGE, GREEN, VERMILION, PURPLE, BLUE, YELLOW)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+DASHES = (
+    (),
+    (4.0, 1.5),
+    (1.2, 1.2),
+    (6.0, 1.5, 1.2, 1.5),
+    (9.0, 2.0),
+    (2.2, 1.0),
+    (6.0, 1.2, 1.2, 1.2, 1.2, 1.2),
+    (1.2, 2.6),
+)
 
-# Slot = hue + 8 × style; a name that is not here is hashed to a slot.
+REFERENCE = "l2"  # alone in black
+# The hues of these, where the report leaves a choice, and their order: the first to choose.
 KNOWN = {
-    "l2": 0,
-    "l1": 1,
-    "ce": 2,
-    "ssim": 3,
-    "sigma": 4,
-    "ffl": 5,
-    "blur": 6,
-    "watson": 7,
-    "barron": 8,
-    "stft": 9,
-    "continuous-bernoulli": 10,
-    "ms-ssim": 11,
-    "lpips": 12,
-    "dists": 13,
-    "vgg": 14,
-    "squeeze": 15,
-    "dfc": 17,
-    "vae-gan": 18,
-    "sharpness": 19,
+    REFERENCE: BLACK,
+    "l1": SKY,
+    "ce": ORANGE,
+    "ssim": GREEN,
+    "blur": VERMILION,
+    "l2 + ffl": PURPLE,
+    "vgg": BLUE,
+    "watson-dft": SKY,
+    "dft": ORANGE,
+    "stft": BLUE,
+    "ffl": PURPLE,
+    "sigma": BLUE,
+    "watson": SKY,
+    "barron": GREEN,
+    "continuous-bernoulli": ORANGE,
+    "ms-ssim": GREEN,
+    "lpips": VERMILION,
+    "dists": PURPLE,
+    "squeeze": BLUE,
+    "dfc": SKY,
+    "vae-gan": GREEN,
+    "l2 + sharpness": PURPLE,
+    "sharpness": ORANGE,
 }
 
 
@@ -54,38 +69,56 @@ class Look:
         return {"color": self.colour, "dashes": self.dash or (None, None)}
 
 
+def family(label: str) -> str:
+    """Return a loss's name without options, weights and what a label adds in round brackets.
+
+    Its variants are one family: `blur[c=0.1]` is `blur`. A sum is a family of its own, and
+    `l2 + 50*ffl` is `l2 + ffl`.
+    """
+    bare = re.sub(r"\[[^\]]*\]|\s+\([^()]*\)$", "", label)
+    return re.sub(r"(?:^|(?<=\+ ))[^\s*+]+\*", "", bare)
+
+
 def looks(labels: Iterable[str]) -> dict[str, Look]:
     """Return the look of every loss, by its label.
 
-    A known name keeps its slot in every report; of several cells with one loss, whose labels end
-    in `(hash)`, the first has it. Another name, such as a sum or a loss with options, gets the
-    first free slot from that of its hash on, of those that no known name has and then of all, and
-    of a colour that the report does not use yet while there is one. Slots repeat after 32 losses.
+    A family has one hue, and its members differ in mark and dash. `l2` alone is black; the other
+    families differ in hue while there are no more than seven, then they share hues with other
+    marks and dashes. A known family chooses before the others and has a hue that it prefers, that
+    of another comes from its hash. The order of `labels` is of no account; looks repeat after 64
+    of one hue.
     """
-    names = sorted(set(labels))
-    slots: dict[str, int] = {}
-    for name in names:
-        slot = KNOWN.get(name.partition(" (")[0])
-        if slot is not None and slot not in slots.values():
-            slots[name] = slot
-    for name in names:
-        if name not in slots:
-            slots[name] = _free(_hashed(name), set(slots.values()))
-    return {name: _look(slots[name]) for name in names}
+    members: dict[str, list[str]] = {}
+    for label in sorted(set(labels), key=lambda label: (label != family(label), label)):
+        members.setdefault(family(label), []).append(label)
+    order = [*(name for name in KNOWN if name in members), *sorted(set(members) - set(KNOWN))]
+    families: Counter[str] = Counter()  # per hue
+    used: Counter[str] = Counter()
+    found = {}
+    for name in order:
+        hue = _hue(name, families)
+        families[hue] += 1
+        for label in members[name]:
+            found[label] = Look(hue, *_style(used[hue]))
+            used[hue] += 1
+    return found
+
+
+def _hue(name: str, families: Counter[str]) -> str:
+    """Of the hues that the fewest families have, the next from the preferred one on."""
+    if name == REFERENCE:
+        return BLACK
+    wanted = HUES.index(KNOWN[name]) if name in KNOWN else _hashed(name) % (len(HUES) - 1)
+    *bright, faint = HUES
+    order = [*bright[wanted:], *bright[:wanted], faint]
+    return min(order, key=lambda hue: families[hue])
 
 
 def _hashed(name: str) -> int:
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") % SLOTS
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
 
 
-def _free(slot: int, taken: set[int]) -> int:
-    every = [(slot + step) % SLOTS for step in range(SLOTS)]
-    unknown = [each for each in every if each not in KNOWN.values()]
-    left = [each for each in (*unknown, *every) if each not in taken] or [slot]
-    hues = {each % len(HUES) for each in taken}
-    return next((each for each in left if each % len(HUES) not in hues), left[0])
-
-
-def _look(slot: int) -> Look:
-    style, hue = divmod(slot, len(HUES))
-    return Look(HUES[hue], MARKERS[style], DASHES[style])
+def _style(place: int) -> tuple[str, tuple[float, ...]]:
+    """The first of a hue differ in mark and in dash, for a figure may show only one of both."""
+    turn, mark = divmod(place, len(MARKERS))
+    return MARKERS[mark], DASHES[(mark + turn) % len(DASHES)]

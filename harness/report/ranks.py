@@ -85,21 +85,30 @@ def _why(cell: Cell, metric: str) -> str:
 def _shared(candidates: Candidates) -> list[str]:
     """Choose the conditions that together rank the most: losses × conditions.
 
-    Conditions join in the order in which the fewest losses drop out. Several conditions with three
+    From every condition on, others join in the order in which the fewest losses drop out: the one
+    with the most losses, an ablation say, may share few of them. Several conditions with three
     losses are preferred to one with many, which says nothing about stability.
     """
-    left = sorted(candidates, key=lambda slug: -len(candidates[slug]))
-    chosen: list[str] = []
-    common = set(candidates[left[0]]) if left else set()
     best: tuple[tuple[bool, int], list[str]] = ((False, 0), [])
-    while left:
-        chosen.append(max(left, key=lambda slug: len(common & set(candidates[slug]))))
-        left.remove(chosen[-1])
-        common &= set(candidates[chosen[-1]])
+    for first in sorted(candidates, key=lambda slug: -len(candidates[slug])):
+        best = max(best, _joined(candidates, first), key=lambda each: each[0])
+    return best[1]
+
+
+def _joined(candidates: Candidates, first: str) -> tuple[tuple[bool, int], list[str]]:
+    """The best choice that begins with a condition, after what it is worth."""
+    chosen, left = [first], [slug for slug in candidates if slug != first]
+    common = set(candidates[first])
+    best: tuple[tuple[bool, int], list[str]] = ((False, 0), [])
+    while True:
         worth = (len(chosen) > 1 and len(common) > 2, len(common) * len(chosen))
         if len(common) > 1 and worth > best[0]:
             best = worth, list(chosen)
-    return best[1]
+        if not left:
+            return best
+        chosen.append(max(left, key=lambda slug: len(common & set(candidates[slug]))))
+        left.remove(chosen[-1])
+        common &= set(candidates[chosen[-1]])
 
 
 def _sign(metric: str) -> int:

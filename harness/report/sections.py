@@ -14,9 +14,10 @@ from harness.report.details import Detail, detail
 from harness.report.drawing import Drawn, inline, save
 from harness.report.export import to_csv, to_latex, to_markdown
 from harness.report.figures_budget import budget_figure
-from harness.report.figures_cost import price_figure, quality_figure
+from harness.report.figures_cost import quality_figure
 from harness.report.figures_images import grid_figures
 from harness.report.figures_kernels import kernel_figure
+from harness.report.figures_price import price_figure
 from harness.report.figures_radial import band_table, radial_figure
 from harness.report.figures_spectra import spectra_figure
 from harness.report.figures_tradeoff import tradeoff_figure

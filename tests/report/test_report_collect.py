@@ -11,7 +11,6 @@ import synthetic
 from harness.report.advantage import home, optimised, terms
 from harness.report.answer import answer
 from harness.report.collect import Group, collect
-from harness.report.palette import HUES, KNOWN, SLOTS, looks
 from harness.report.state import sentence
 from harness.store import Store
 
@@ -181,29 +180,6 @@ def test_home_advantage_is_decided_by_the_network(made: Make) -> None:
     assert optimised(ssim, "ssim") and not optimised(ssim, "psnr")
 
 
-def test_colours_are_stable_and_distinct() -> None:
-    few = looks(["ssim", "plugin_a", "l2"])
-    many = looks(["l2", "ssim", "plugin_a", *KNOWN])
-    assert few["l2"] == many["l2"] == looks(["l2"])["l2"]
-    assert looks(["plugin_a"])["plugin_a"] == many["plugin_a"]
-    assert len({look.colour for look in few.values()}) == 3
-    full = looks([*KNOWN, *(f"plugin_{i}" for i in range(SLOTS - len(KNOWN)))])
-    assert len(set(full.values())) == SLOTS
-    assert {look.colour for look in full.values()} == set(HUES)
-    assert len(looks([f"plugin_{i}" for i in range(300)])) == 300
-
-
-def test_options_and_sums_of_a_loss_have_colours_of_their_own() -> None:
-    """While there are colours left, no two losses of a report share one."""
-    labels = ["ssim", "ssim[window=7]", "l2 + 50*ssim", "2*ssim", "l2"]
-    assert len({look.colour for look in looks(labels).values()}) == 5
-    for number in range(20):
-        found = looks(["l2", *(f"l2 + {number + k}*ffl" for k in range(7))])
-        assert len({look.colour for look in found.values()}) == len(HUES)
-    twice = looks(["l2 (aaaaaaaa)", "l2 (bbbbbbbb)", "l1"])
-    assert twice["l2 (aaaaaaaa)"] == looks(["l2"])["l2"] != twice["l2 (bbbbbbbb)"]
-
-
 @pytest.mark.parametrize(
     ("state", "count", "said"),
     [
@@ -218,11 +194,6 @@ def test_options_and_sums_of_a_loss_have_colours_of_their_own() -> None:
 )
 def test_troubles_are_sentences(state: str, count: int, said: str) -> None:
     assert sentence(state, "`a`", count).startswith(said)
-
-
-def test_colours_do_not_depend_on_order() -> None:
-    names = [f"plugin_{i}" for i in range(20)]
-    assert looks(names) == looks(reversed(names))
 
 
 def test_a_tuned_and_a_fixed_cell_of_one_loss_are_told_apart(tmp_path: Path) -> None:

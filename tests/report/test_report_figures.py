@@ -4,17 +4,23 @@ import base64
 import io
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
 from harness.report.collect import Group
 from harness.report.drawing import DPI, INK, NARROW, WIDE, Drawn, inline, log_axis, style
+from harness.report.figures_budget import budget_figure
 from harness.report.figures_cost import quality_figure
-from harness.report.figures_images import mosaic
-from harness.report.figures_radial import band_table, radial_mean
+from harness.report.figures_images import grid_figures, mosaic
+from harness.report.figures_price import price_figure
+from harness.report.figures_radial import band_table, radial_figure, radial_mean
+from harness.report.figures_spectra import spectra_figure
+from harness.report.figures_tradeoff import tradeoff_figure
 from harness.report.figures_tuning import best_of, tuning_figure
 from harness.report.labels import Label, end_labels, spread_out
 from harness.report.palette import BLACK, looks
@@ -117,6 +123,76 @@ def test_whiskers_stay_inside_the_axes(made: Make, factor: float) -> None:
     for column, (low, high) in (("cost", axes.get_xlim()), ("quality", axes.get_ylim())):
         assert (data[column] + data[f"{column}_spread"]).max() < high
         assert (data[column] - data[f"{column}_spread"]).min() > low
+
+
+ALIKE = [f"blur[kernel=gaussian,variance={n},size=11,c=0.005]" for n in range(5)]
+
+
+@pytest.fixture(scope="module")
+def alike(groups: list[Group]) -> Group:
+    """Losses with trials and pictures whose names have both ends in common."""
+    whole = [cell for cell in groups[0].cells if cell.measured and cell.pictures]
+    cells = [replace(cell, label=name) for cell, name in zip(whole, ALIKE, strict=False)]
+    assert len(cells) > 3
+    return replace(groups[0], cells=tuple(cells))
+
+
+def written(figure: Figure) -> list[str]:
+    """The names of losses in a figure, as it shows them."""
+    texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+    texts += [text for axes in figure.axes for text in (*axes.get_yticklabels(), axes.title)]
+    words = [text.get_text().replace("\n", "") for text in texts]
+    return [word for word in words if word.startswith("blur")]
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [quality_figure, price_figure, budget_figure, radial_figure, tuning_figure, tradeoff_figure,
+     lambda group, _: spectra_figure(group),
+     lambda group, _: grid_figures(group, strips(group))[0]],
+    ids=["quality", "price", "budget", "radial", "tuning", "tradeoff", "spectra", "images"],
+)  # fmt: skip
+def test_no_two_losses_of_a_figure_have_one_name(
+    alike: Group, draw: Callable[..., Drawn | None]
+) -> None:
+    found = draw(alike, looks(cell.label for cell in alike.cells))
+    assert found is not None
+    names = written(found.figure)
+    assert len(names) == len(set(names)) == len(alike.cells)
+
+
+def test_titles_of_spectra_touch_nothing(groups: list[Group]) -> None:
+    """Neither their neighbours nor the numbers of the block above."""
+    names = [
+        "blur[kernel=gaussian,variance=4]",
+        "vae-gan[eps=0] + sharpness",
+        "l2",
+        "stft[base=l1]",
+    ]
+    whole = [cell for cell in groups[0].cells if cell.measured and cell.pictures]
+    cells = [replace(whole[0], label=f"{names[n % 4]}{n}") for n in range(14)]
+    found = spectra_figure(replace(groups[0], cells=tuple(cells)))
+    assert found is not None
+    renderer = FigureCanvasAgg(found.figure).get_renderer()
+    found.figure.canvas.draw()  # which places titles
+    *panels, _ = found.figure.axes
+    texts = [text for axes in panels for text in (axes.title, axes.xaxis.label) if text.get_text()]
+    assert sum("\n" in text.get_text() for text in texts) > 4
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    for one, other in itertools.combinations(boxes, 2):
+        assert not one.overlaps(other)
+    assert max(box.y1 for box in boxes) <= found.figure.bbox.y1
+
+
+def test_names_in_the_price_have_the_marks_of_their_losses(groups: list[Group]) -> None:
+    palette = looks(cell.label for cell in groups[0].cells)
+    found = price_figure(groups[0], palette)
+    assert found is not None
+    left, right = found.figure.axes
+    marks = [(line.get_marker(), line.get_color()) for line in left.lines]
+    expected = [palette[loss] for loss in found.data["loss"]]
+    assert marks == [(look.marker, look.colour) for look in expected]
+    assert not right.lines
 
 
 def test_best_of_k_follows_the_direction(groups: list[Group]) -> None:

@@ -2,10 +2,17 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from harness.report.collect import Group
+from harness.report.drawing import style
 from harness.report.figures_cost import quality_figure
+from harness.report.labels import Label, point_labels
 from harness.report.palette import looks
 from harness.report.quality import meaning, quality_data
 
@@ -68,3 +75,68 @@ def test_an_interval_beside_its_distance_is_drawn_all_the_same(made: Make) -> No
     group = made(*rows)
     drawn = quality_figure(group, looks(cell.label for cell in group.cells))
     assert drawn is not None and "interval over generated images" in drawn.alt
+
+
+def crowd(made: Make, count: int) -> Group:
+    """Two on the front, the best and the cheapest; the reference; the worst, the dearest."""
+    rng = np.random.default_rng(2)
+    ends = {"l2": (100, 0.5), "best": (50, 0.1), "cheap": (200, 0.4), "worst": (40, 0.9),
+            "dear": (10, 0.6)}  # fmt: skip
+    speeds = rng.uniform(15, 35, count - len(ends))
+    ends |= {f"plugin-{n}": (x, rng.uniform(0.5, 0.8)) for n, x in enumerate(speeds)}
+    return made(
+        *({"loss": k, "images_per_second": [s], "frd_gen": [q]} for k, (s, q) in ends.items())
+    )
+
+
+def names_in(axes: Axes) -> set[str]:
+    return {text.get_text() for text in axes.texts} - {""}
+
+
+def test_a_crowd_has_names_where_they_matter(made: Make) -> None:
+    group = crowd(made, 20)
+    drawn = quality_figure(group, looks(cell.label for cell in group.cells))
+    assert drawn is not None
+    assert names_in(drawn.figure.axes[0]) == {"l2", "best", "cheap", "worst", "dear"}
+    said = "15 losses without a name: the table has their names"
+    assert said in drawn.figure.texts[0].get_text() and said in drawn.alt
+    assert len(drawn.data) == 20
+
+
+def test_a_few_losses_have_all_their_names(made: Make) -> None:
+    group = crowd(made, 15)
+    drawn = quality_figure(group, looks(cell.label for cell in group.cells))
+    assert drawn is not None
+    assert names_in(drawn.figure.axes[0]) == {cell.label for cell in group.cells}
+    assert "without a name" not in drawn.alt
+
+
+def crossings(figure: Figure, axes: Axes) -> int:
+    """Count the names that other names or leaders cover; there are at least three leaders."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.canvas.draw()
+    boxes, lines = [], []
+    for text in axes.texts:
+        assert isinstance(text, Annotation)
+        if text.get_text():
+            boxes.append(text.get_window_extent(renderer))
+        elif text.arrow_patch is not None:
+            start, end = text.arrow_patch.get_path().vertices[[0, -1]]
+            lines.append(np.linspace(start, end, 50))
+    assert len(lines) > 2
+    crossed = sum(bool(box.padded(-2).count_contains(line)) for box in boxes for line in lines)
+    return crossed + sum(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_leaders_cross_no_names(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    figure = Figure(figsize=(6.75, 4.2))
+    axes = figure.add_axes((0.1, 0.1, 0.85, 0.85))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    heap = rng.normal((0.5, 0.5), (0.06, 0.04), (12, 2))
+    look = looks(["l2"])["l2"]
+    labels = [Label(f"plugin-{'x' * n}", x, y, look) for n, (x, y) in enumerate(heap)]
+    with style("heap"):
+        point_labels(axes, labels, [])
+        assert crossings(figure, axes) == 0

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from scipy import stats
 
 from harness.metrics import METRICS
@@ -22,6 +23,7 @@ from harness.report.friedman import bars, critical_difference, enough, friedman,
 from harness.report.leading import MOST
 from harness.report.palette import looks
 from harness.report.rank_table import rank_table
+from harness.report.rank_words import not_ranked
 from harness.report.ranks import standing
 from harness.report.standing import Standing, agreement
 from harness.store import Store
@@ -186,7 +188,7 @@ def test_more_is_better_where_the_metric_says_so() -> None:
     assert result.by_metric.loc["psnr"].to_dict() == {"l2": 1, "l1": 2}
     table = rank_table([group("a", losses)])
     assert table is not None
-    assert "Ranked, but optimised by the loss itself: PSNR of l2." in table.caption
+    assert "Ranked, but optimised by the loss itself: PSNR of l2." in " ".join(table.notes)
     assert result.by_metric.loc["frd_gen"].to_dict() == {"l2": 2, "l1": 1}
 
 
@@ -206,7 +208,7 @@ def test_home_advantage_has_no_rank_and_the_others_full_range() -> None:
     assert math.isnan(ranks["lpips"])
     assert (ranks["l2"], ranks["l1"]) == (1, 3)  # of two, stretched over three
     table = rank_table([replace(groups[0], cells=tuple(cells))])
-    assert table is not None and "network that it was trained with" in table.caption
+    assert table is not None and "network that it was trained with" in table.notes[-1]
 
 
 def test_what_is_not_ranked_is_named_with_its_reason() -> None:
@@ -227,7 +229,62 @@ def test_what_is_not_ranked_is_named_with_its_reason() -> None:
     }
     table = rank_table(groups)
     assert table is not None
-    assert "Left out, with too few of these losses: c with conv4." in table.caption
+    assert "3 more losses have no rank, whatever the scores" in table.caption
+    assert "Not ranked: ce (no finite value); ffl (not every seed ok); sigma" in table.notes[2]
+    assert "Left out, with too few of these losses: c with conv4." in " ".join(table.notes)
+
+
+def test_losses_without_a_rank_are_named_below_the_figure() -> None:
+    first = frd(**{"l2": [1.0], "l1": [2.0], "ssim": [3.0], "vgg": [0.1]})
+    others = {f"l2 + {n}*ffl[alpha=0.5]": [4.0] for n in range(12)}
+    groups = [
+        group("a", first | frd(**others)),
+        group("b", first),
+        group("c", {name: first[name] for name in ("l2", "l1", "ssim")}),
+    ]
+    assert not_ranked(found(groups))[:2] == ["vgg", "l2 + 0*ffl[alpha=0.5]"]
+    figure = drawn(groups)
+    [foot] = [text.get_text() for text in figure.figure.texts]
+    names = foot.replace("\N{NO-BREAK SPACE}", " ").replace("\n", " ")
+    assert names.startswith("not ranked, with no fair value in some condition: vgg, l2 + 0*ffl")
+    said = int(names.rpartition(" and ")[2].removesuffix(" more"))
+    assert said + names.count("*ffl") == len(others) and foot.count("\n") == 1
+    assert "Not ranked: vgg, l2 + 0*ffl[alpha=0.5]," in figure.alt
+    assert not drawn(clear()).figure.texts
+
+
+def test_a_condition_with_many_losses_of_its_own_does_not_decide() -> None:
+    """Three datasets share five losses; an ablation has seven others, and two of the five."""
+    five = frd(l2=[1.0], l1=[2.0], ssim=[3.0], ce=[4.0], blur=[5.0])
+    ablation = {name: five[name] for name in ("l2", "l1", "ssim")}
+    ablation |= frd(**{f"stft[window={n}]": [float(n)] for n in range(7)})
+    groups = [group("mnist", ablation), *(group(name, five) for name in "abc")]
+    result = found(groups)
+    assert list(result.conditions.index) == ["a-conv4", "b-conv4", "c-conv4"]
+    assert len(result.means) == 5
+
+
+@pytest.mark.parametrize("conditions", [2, 4, 12])
+@pytest.mark.parametrize("losses", [3, 8, 36])
+def test_nothing_in_the_figure_covers_anything_else(conditions: int, losses: int) -> None:
+    groups = clear(conditions, seeds=2, losses=losses)
+    named = [
+        replace(g, dataset=f"{g.dataset}-with-long-name", slug=f"{g.slug}-{n}")
+        for n, g in enumerate(groups)
+    ]
+    figure = drawn(named).figure
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    axes, *maps = figure.axes
+    heads = [text for each in maps for text in each.get_xticklabels()]
+    texts = [*axes.texts, *axes.get_yticklabels(), *heads, axes.xaxis.label, *figure.texts]
+    boxes = [text.get_window_extent(renderer) for text in texts]
+    assert len(boxes) > 4
+    for one, other in itertools.combinations(boxes, 2):
+        across = min(one.x1, other.x1) - max(one.x0, other.x0)
+        up = min(one.y1, other.y1) - max(one.y0, other.y0)
+        assert across < 1 or up < 2  # dots of 1/100 inch
+    for box in boxes:
+        assert box.y1 <= figure.bbox.y1 + 1 and box.x1 <= figure.bbox.x1 + 1 and box.x0 >= -1
 
 
 def test_a_loss_in_one_variant_per_dataset_is_one_loss() -> None:
@@ -244,8 +301,9 @@ def test_a_loss_in_one_variant_per_dataset_is_one_loss() -> None:
     assert result.left_out == {"blur[c=0.1]": "not in every condition"}
     table = rank_table(groups)
     assert table is not None
-    assert "blur is blur[size=41] on b with conv4; blur is blur[warmup=20] on c" in table.caption
-    assert "ffl[alpha=2] is ffl[alpha=3] on c with conv4." in table.caption
+    said = " ".join(table.notes)
+    assert "blur is blur[size=41] on b with conv4; blur is blur[warmup=20] on c" in said
+    assert "ffl[alpha=2] is ffl[alpha=3] on c with conv4." in said
     assert len(drawn(groups).data) == 3
 
 
@@ -264,7 +322,7 @@ def test_a_metric_that_a_condition_lacks_is_named() -> None:
     groups = [group("a", with_psnr), group("b", frd(l2=[1.0], l1=[2.0]))]
     table = rank_table(groups)
     assert table is not None
-    assert "Not measured under every condition: PSNR (1 of 2)." in table.caption
+    assert "Not measured under every condition: PSNR (1 of 2)." in " ".join(table.notes)
 
 
 def test_nothing_repeats_and_nothing_is_ranked() -> None:
@@ -318,6 +376,7 @@ def test_the_caption_tells_the_test_and_bold_follows_it() -> None:
     assert "p < 0.001; losses joined by a bar differ by less than" in table.caption
     assert "3 conditions (a dataset with a model), 5 seeds each" in table.caption
     assert f"{result.critical:.2f} (Demšar 2006)" in table.caption
+    assert len(table.caption.split()) < 90
     near = result.means[result.means <= result.means.iloc[0] + result.critical].index
     bold = [row.label for row in table.rows if row.entries[0].bold]
     assert bold == list(near)

@@ -10,6 +10,7 @@ import pytest
 import synthetic
 
 from harness.report import Rendered, published, render
+from harness.report.figure_plans import plans
 from harness.store import Store
 
 pytestmark = pytest.mark.long
@@ -52,6 +53,15 @@ def test_losses_that_learned_stand_under_a_rule(rendered: Rendered) -> None:
     rows = re.findall(r'<tr[^>]* class="learned">\s*(<th.*?</th>)', text, re.S)
     first = [re.sub(r"<.*?>|\s", "", row).lower() for row in rows]
     assert len(first) > 5 and {re.split(r"\W", name)[0] for name in first} == {"vgg"}
+
+
+def test_the_fixture_leaves_no_figure_and_no_claim_without_numbers(rendered: Rendered) -> None:
+    folder = rendered.page.parent
+    claims = (folder / "claims.csv").read_text()
+    assert "not stored" not in claims and "not run" not in claims
+    drawings = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert {plan.name for plan in plans()} <= drawings
+    assert "celeba64-split-80-20-conv4-kernels" in drawings
 
 
 def test_processes_draw_the_same_bytes(papers: Store, rendered: Rendered, tmp_path: Path) -> None:
