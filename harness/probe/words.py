@@ -14,12 +14,10 @@ SAME, NEARLY, BLIND = 0.01, 0.1, 0.05
 NO_ANSWER = ("unavailable", "refused", "failed")
 
 
-def shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the ratios at the level shown, losses by perturbations, both in their order."""
+def shown(frame: pd.DataFrame, column: str = "ratio") -> pd.DataFrame:
+    """Return a column at the level shown, losses by perturbations, both in their order."""
     asked = frame[frame["perturbation"].notna()]
-    rows = asked[asked["level"] == SHOWN].pivot(
-        index="loss", columns="perturbation", values="ratio"
-    )
+    rows = asked[asked["level"] == SHOWN].pivot(index="loss", columns="perturbation", values=column)
     return rows.reindex(index=asked["loss"].unique(), columns=list(_LABELS))
 
 

@@ -19,7 +19,7 @@ GRADIENT_OF = "blur"
 POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
 POWER_SCALE = LogNorm(1 / 25, 25)
 FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
-TITLE_B = "b  gradient at blur"
+TITLE = "gradient at blur"
 
 
 Spectra = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -38,8 +38,8 @@ def gradient_spectra(frame: pd.DataFrame) -> Spectra:
     }
 
 
-def draw_lines(axes: Axes, spectra: Spectra) -> None:
-    """Draw a line per loss, its name at the end; for a few losses."""
+def draw_lines(axes: Axes, spectra: Spectra, letter: str) -> None:
+    """Draw a line per loss, its name at the end, as panel `letter`; for a few losses."""
     look = looks(spectra)
     ends = []
     for loss, (frequency, power) in spectra.items():
@@ -51,12 +51,12 @@ def draw_lines(axes: Axes, spectra: Spectra) -> None:
     axes.set(xlim=(0, 0.5), xlabel="frequency (cycles per pixel)", ylabel="power, 1: the mean")
     log_axis(axes, "y")
     axes.set_ylim(bottom=max(FAINTEST, axes.get_ylim()[0]))
-    title(axes, TITLE_B, 0.06)
+    title(axes, f"{letter}  {TITLE}", 0.06)
     end_labels(axes, [end for end in ends if np.isfinite(end.y)])
 
 
-def draw_strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
-    """Draw a strip per loss, in the order of `losses`; for any number."""
+def draw_strips(axes: Axes, spectra: Spectra, losses: list[str], letter: str) -> None:
+    """Draw a strip per loss, in the order of `losses`, as panel `letter`; for any number."""
     for y, loss in enumerate(losses):
         if loss not in spectra:
             continue
@@ -73,7 +73,7 @@ def draw_strips(axes: Axes, spectra: Spectra, losses: list[str]) -> None:
     bare(axes)
     axes.tick_params(length=2, pad=1)
     axes.set_xlabel("cycles per pixel", labelpad=1)
-    title(axes, TITLE_B)
+    title(axes, f"{letter}  {TITLE}")
 
 
 def title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:

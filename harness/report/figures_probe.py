@@ -28,6 +28,7 @@ from harness.report.labels import LETTER, room
 from harness.report.palette import BLUE, VERMILION
 
 FEW = 8  # losses whose spectra are still told apart as lines
+STACKED = 12  # losses whose gradients' norms have room below the energies; the data have all
 HEADS = {
     "blur": "blur",
     "high": "high\nband\nlost",
@@ -47,9 +48,10 @@ EMPTY = "#f1f2f4"
 
 
 def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
-    """Draw rows of a probe: the ratios to white noise, and the spectra of the gradients.
+    """Draw rows of a probe: energies and norms of gradients over those at white noise, and spectra.
 
-    Few losses have their spectra as lines below, many as strips beside their rows.
+    Few losses have the spectra of their gradients as lines below, many as strips beside their
+    rows; of many the norms are in the data alone.
     """
     ratios = shown(frame).drop(columns=NOISE)
     missing = frame[frame["perturbation"].isna()]
@@ -60,27 +62,32 @@ def probe_figure(frame: pd.DataFrame, name: str) -> Drawn:
     left = 0.15 + max(map(len, (*names, counts[0]))) * LETTER / 72
     width = WIDE - left - 0.1 if few else (WIDE - left - 0.4) * 0.72
     lines = panel_height(len(ratios))
-    base = FOOT + (lines + 0.45 + GAP if few else 0.0)
+    foot = FOOT + (lines + 0.45 + GAP if few else 0.0)
+    norms = len(ratios) * ROW if len(ratios) <= STACKED else 0.0
+    base = foot + (norms + 0.3 if norms else 0.0)
+    letter = "c" if norms else "b"  # of the spectra
     with style(name):
         figure = Figure(figsize=(WIDE, base + rows * ROW + HEAD + 0.2))
         axes = panel(figure, left, base, width, rows * ROW)
         _matrix(axes, ratios, missing, [*names, counts[0]], counts[1:])
         title(axes, f"a  energy at MSE {SHOWN:g}, over that of white noise")
-        bar = (left, base - 0.15, min(width, 2.6), 0.07)
-        colour_bar(figure, bar, RATIOS, RATIO_SCALE, "1: it costs as much as white noise")
+        if norms:
+            below = panel(figure, left, foot, width, norms)
+            _norms(below, shown(frame, "gradient_ratio")[ratios.columns], names)
+        bar = (left, foot - 0.15, min(width, 2.6), 0.07)
+        colour_bar(figure, bar, RATIOS, RATIO_SCALE, "1: as for white noise")
         if few:
             beside = (
                 room([*map(str, ratios.index)]) - 0.2
             )  # the lines to the labels take a share of the panel
             place = (0.62, 0.42, (WIDE - 0.72 - beside) / 1.075, lines)
-            draw_lines(panel(figure, *place), gradient_spectra(frame))
+            draw_lines(panel(figure, *place), gradient_spectra(frame), letter)
         else:
             across = WIDE - left - width - 0.4
             height = len(ratios) * ROW
             place = (left + width + 0.25, base + rows * ROW - height, across, height)
-            draw_strips(
-                panel(figure, *place), gradient_spectra(frame), list(map(str, ratios.index))
-            )
+            shown_losses = list(map(str, ratios.index))
+            draw_strips(panel(figure, *place), gradient_spectra(frame), shown_losses, letter)
             bar = (place[0], base - 0.15, across, 0.07)
             colour_bar(figure, bar, POWERS, POWER_SCALE, "power, 1: the mean")
     return Drawn(name, figure, _alt(frame, ratios), _data(frame))
@@ -104,6 +111,18 @@ def _matrix(
     axes.set_xticks(np.arange(columns) + 0.5, [HEADS[str(each)] for each in ratios.columns])
     axes.tick_params(length=0, pad=3, labeltop=True, labelbottom=False)
     bare(axes)
+
+
+def _norms(axes: Axes, ratios: pd.DataFrame, names: list[str]) -> None:
+    """Draw the norms of the gradients below the energies, in the same columns."""
+    for y, values in enumerate(ratios.to_numpy(float)):
+        for x, value in enumerate(values):
+            _cell(axes, x, y, value)
+    axes.set(xlim=(0, ratios.shape[1]), ylim=(len(ratios) - 0.5, -0.5), xticks=[])
+    axes.set_yticks(range(len(ratios)), names[: len(ratios)])
+    axes.tick_params(length=0, pad=3)
+    bare(axes)
+    title(axes, "b  norm of the gradient, over that at white noise", 0.05)
 
 
 def _cell(axes: Axes, x: int, y: int, ratio: float) -> None:
@@ -131,8 +150,8 @@ def _counts(frame: pd.DataFrame, columns: list[str]) -> list[str]:
 def _alt(frame: pd.DataFrame, ratios: pd.DataFrame) -> str:
     return (
         f"Energy of {len(ratios)} losses for perturbed images of {frame['dataset'].iloc[0]} at "
-        f"MSE {SHOWN:g}, over their energy for white noise, and the radial power spectra of their "
-        "gradients at blurred images."
+        f"MSE {SHOWN:g}, over their energy for white noise, the norms of their gradients likewise, "
+        "and the radial power spectra of the gradients at blurred images."
     )
 
 

@@ -290,7 +290,7 @@ def test_nothing_sticks_out_of_the_figure(frame: pd.DataFrame, count: int) -> No
         assert box.x1 <= width and box.y1 <= height, text
     written = [t.get_text() for t in shown]
     assert "unavailable" in written and set(HEADS.values()) <= set(written)
-    assert sum(text.endswith("variance=0]") for text in written) == (2 if count <= 8 else 1)
+    assert sum(text.endswith("variance=0]") for text in written) == (3 if count <= 8 else 1)
 
 
 @pytest.fixture
