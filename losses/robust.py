@@ -118,8 +118,8 @@ class StudentT(ReconstructionLoss):
         **context: Unpack[Context],
     ) -> None:
         super().__init__(**context)
-        if not 1e-3 <= nu <= 1e6:
-            raise InvalidOption(f"nu is {nu!r}; give degrees of freedom from 0.001 to 1e6")
+        if not 1e-3 <= nu <= 1e8:
+            raise InvalidOption(f"nu is {nu!r}; give degrees of freedom from 0.001 to 1e8")
         check_positive("init", init, 0.1)
         check_floor(floor)
         self.nu = nu

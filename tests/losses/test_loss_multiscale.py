@@ -132,7 +132,12 @@ def test_energies_are_norms_of_the_error(name):
         ("haar", None, {"levels": -1}, "levels is -1; give 1 or more"),
         ("laplacian-pyramid", (3, 32, 32), {"levels": 7}, "levels is 7; give 1 to 6"),
         ("laplacian-pyramid", (3, 4, 4), {}, "levels is 4; give 1 to 3"),
-        ("laplacian-pyramid", (3, 32, 32), {"ratio": 0.0}, "ratio is 0.0; give a positive"),
+        (
+            "laplacian-pyramid",
+            (3, 32, 32),
+            {"ratio": 0.0},
+            "ratio is 0.0; give a number from 0.001",
+        ),
     ],
 )
 def test_bad_options(name, shape, options, message):

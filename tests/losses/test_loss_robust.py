@@ -132,9 +132,13 @@ def test_a_perfect_reconstruction_costs_a_finite_number():
         ("charbonnier", {"eps": 0.0}, "eps is 0.0; give a finite number from 1e-12"),
         ("charbonnier", {"eps": math.inf}, "eps is inf"),
         ("log-cosh", {"a": -1.0}, "a is -1.0; give a positive finite number"),
-        ("student-t", {"nu": 0.0}, "nu is 0.0; give a positive finite number"),
+        ("student-t", {"nu": 0.0}, "nu is 0.0; give degrees of freedom"),
         ("student-t", {"init": math.nan}, "init is nan"),
-        ("student-t", {"floor": math.inf}, "floor is inf; give a finite log scale or none"),
+        (
+            "student-t",
+            {"floor": math.inf},
+            "floor is inf; give a log scale from -50 to 10, or none",
+        ),
     ],
 )
 def test_bad_options(name, options, message):

@@ -181,8 +181,8 @@ def test_perfect_reconstructions_cost_a_finite_number():
     [
         ({"decay": 1.0}, "decay is 1.0; give a number from 0 to under 1"),
         ({"decay": math.nan}, "decay is nan"),
-        ({"init": 0.0}, "init is 0.0; give a positive finite variance"),
-        ({"floor": math.inf}, "floor is inf; give a finite log sigma or none"),
+        ({"init": 0.0}, "init is 0.0; give a positive number such as 0.01"),
+        ({"floor": math.inf}, "floor is inf; give a log scale from -50 to 10, or none"),
     ],
 )
 def test_bad_options(options, message):

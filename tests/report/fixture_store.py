@@ -60,6 +60,7 @@ class Size:
 
     seeds: int = 1
     trials: int = 2
+    others: bool = True  # also the cells of grids whose documents print no numbers of them
     scores: int = 40
     pictures: int = 4
     side: int | None = 16  # of all pictures; None: of each dataset its own
@@ -75,7 +76,7 @@ def build(root: Path, size: Size | None = None, document: str | None = None) -> 
     cells = []
     printed = _printed(document)
     few = replace(size, trials=min(4, size.trials), seeds=min(3, size.seeds))
-    others = _without_numbers() if document is None else []
+    others = _without_numbers() if document is None and size.others else []
     for key in dict.fromkeys([*printed, *others]):
         own = size if key in printed else few
         cells.append(_describe(*key, own))
