@@ -3,9 +3,9 @@
     python -m benchmarks.report [--results FOLDER]
 
 The store is made of invented numbers: `tests/report/fixture_store.py` in full, every cell of every
-table of the documents, 1,008 rows with scores of 2,000 images and 16 pictures per final model. Rendering runs on two cores in a process of its own; the
-memory is the highest sum over it and its workers of the proportional set size in `/proc`, looked at
-five times a second.
+table of the documents, 1,008 rows with scores of 2,000 images and 16 pictures per final model.
+Rendering runs on two cores in a process of its own; the memory is the highest sum over it and its
+workers of the proportional set size in `/proc`, looked at five times a second.
 Written to `benchmarks/results/report.json`.
 """
 
