@@ -43,6 +43,7 @@ WEIGHTS: dict[str, Path] = {}  # random ones of the real shapes: the time does n
 SECONDS = 1.5  # of repeats per side, at least three of them
 REPEATS = 200  # at most
 STEPS = {"64": 3, "256": 2}  # rounds at least
+Times = list[list[float]]  # the seconds of each side
 ROUNDS = 5  # rounds at most, where the machine was disturbed
 L2_MIB: dict[str, float] = {}  # of a step, by size: the same for every loss
 SPECS = (
@@ -167,29 +168,37 @@ def _step(spec: str, count: int, shape: tuple[int, ...]) -> Callable[[], None]:
 
 
 def _in_turn(sides: dict[str, Callable[[], None]], seconds: float) -> dict[str, float]:
-    """Run the sides in turn and return the median seconds of each."""
-    times: dict[str, list[float]] = {side: [] for side in sides}
+    """Run the sides in turn, three times at least and for so many seconds a side."""
     started = time.perf_counter()
-    for repeat in range(REPEATS):
-        for side, run in sides.items():
-            before = time.perf_counter()
-            run()
-            times[side].append(time.perf_counter() - before)
-        if repeat >= 2 and time.perf_counter() - started > seconds * len(sides):
-            break
-    return {side: statistics.median(found) for side, found in times.items()}
+
+    def enough(times: Times) -> bool:
+        spent = time.perf_counter() - started
+        return len(times[0]) > 2 and spent > seconds * len(sides)
+
+    return _medians(sides, REPEATS, enough)
 
 
 def _undisturbed(sides: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each side: further rounds while one is 5 % above its best."""
+    """Run the sides in turn: further rounds while the median of one is 5 % above its best."""
+
+    def enough(times: Times) -> bool:
+        even = all(statistics.median(found) <= 1.05 * min(found) for found in times)
+        return len(times[0]) >= rounds and even
+
+    return _medians(sides, ROUNDS, enough)
+
+
+def _medians(
+    sides: dict[str, Callable[[], None]], most: int, enough: Callable[[Times], bool]
+) -> dict[str, float]:
+    """Run the sides in turn until it is enough; return the median seconds of each."""
     times: dict[str, list[float]] = {side: [] for side in sides}
-    for repeat in range(ROUNDS):
+    for _ in range(most):
         for side, run in sides.items():
             before = time.perf_counter()
             run()
             times[side].append(time.perf_counter() - before)
-        even = all(statistics.median(found) <= 1.05 * min(found) for found in times.values())
-        if repeat + 1 >= rounds and even:
+        if enough([*times.values()]):
             break
     return {side: statistics.median(found) for side, found in times.items()}
 

@@ -1,6 +1,7 @@
 """The main table of a group: losses as rows, β, metrics and cost as columns."""
 
 import math
+from dataclasses import replace
 
 import pandas as pd
 
@@ -12,7 +13,7 @@ from harness.report.estimates import Estimate, Ranking, estimate, rank, step_rat
 from harness.report.means import single_seeds
 from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
-from harness.report.table import Column, Entry, Row, Table, even, number, significant, with_spread
+from harness.report.table import Column, Entry, Row, Table, even, significant
 
 FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
 REFERENCE = "l2"
@@ -136,17 +137,17 @@ def _entry(cell: Cell, measure: Measure, ranking: Ranking) -> Entry:
     shaded = home(cell, measure.metric)
     seeds = single_seeds(measure.rows(cell), measure.metric)
     parts = (_why(cell, measure.metric, shaded), f"seeds: {seeds}" if seeds else "")
-    return Entry(
-        *_printed(found, METRICS[measure.metric].decimals),
+    return replace(
+        _unrounded(found),
         bold=cell in ranking.bold,
         shaded=shaded,
         note="; ".join(filter(None, parts)),
     )
 
 
-def _printed(found: Estimate, decimals: int) -> tuple[str, float, str, float]:
-    mean, spread = with_spread(found.mean, found.spread, decimals)
-    return mean, found.mean, spread, found.spread
+def _unrounded(found: Estimate) -> Entry:
+    """An entry whose texts `even` gives it together with its column."""
+    return Entry(value=found.mean, spread_value=found.spread)
 
 
 def _why(cell: Cell, metric: str, shaded: bool) -> str:
@@ -160,13 +161,16 @@ def _why(cell: Cell, metric: str, shaded: bool) -> str:
 
 
 def cost_entries(cell: Cell, reference: Cell | None) -> tuple[Entry, Entry]:
-    """Return step time (over the reference's, or per 1,000 images) and peak memory."""
+    """Return step time (over the reference's, or per 1,000 images) and peak memory.
+
+    They have no texts before `even`, with `COST_DECIMALS`.
+    """
     if reference is None:
         rows = (1000 / cell.finals["images_per_second"]).to_frame("seconds_per_1000")
-        time = Entry(*_printed(estimate(cell, "seconds_per_1000", rows), COST_DECIMALS[0]))
+        time = _unrounded(estimate(cell, "seconds_per_1000", rows))
     else:
-        time = Entry(*_printed(step_ratio(cell, reference), COST_DECIMALS[0]))
-    return time, Entry(*_printed(estimate(cell, "peak_memory_mib"), COST_DECIMALS[1]))
+        time = _unrounded(step_ratio(cell, reference))
+    return time, _unrounded(estimate(cell, "peak_memory_mib"))
 
 
 def _floor(group: Group, columns: list[Measure], width: int) -> Row | None:
@@ -175,10 +179,7 @@ def _floor(group: Group, columns: list[Measure], width: int) -> Row | None:
     if not any(math.isfinite(value) for value in values.values()):
         return None
     entries = [
-        Entry(number(values[each], METRICS[each.metric].decimals), values[each])
-        if math.isfinite(values[each])
-        else Entry("")
-        for each in columns
+        Entry(value=value) if math.isfinite(value) else Entry("") for value in values.values()
     ]
     blank = Entry("")
     return Row("mean image (floor)", (blank, blank, *entries, blank, blank))
