@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Unpack
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from losses.backbones import Extractor, read_tensors, taken
 from losses.base import Context, ReconstructionLoss
+from losses.dists_maps import dissimilarities, l2_pool
 from losses.networks import IMAGENET, VGG16
 
-C = 1e-6  # the paper's c1 and c2
-POOL_EPS = 1e-12  # under the root of the L2 pooling
 TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3", "relu5_3")
 CHANNELS = (3, 64, 128, 256, 512, 512)  # the image itself, then the tapped layers
 
@@ -77,23 +75,3 @@ class DISTS(ReconstructionLoss):
 
     def _weights(self, name: str, like: Tensor) -> Tensor:
         return self.get_buffer(name).to(like.dtype)
-
-
-def dissimilarities(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """Return `1 - T` and `1 - S` of maps `(B, c, h, w)`, each `(B, c)`."""
-    mu_x, mu_y = (maps.mean((2, 3), keepdim=True) for maps in (x, y))
-    x, y = x - mu_x, y - mu_y
-    # Of centred maps, two thirds of the time that torch.var takes on CPUs, and as accurate.
-    var_x, var_y, var_difference = (maps.square().mean((2, 3)) for maps in (x, y, x - y))
-    texture = (mu_x - mu_y) ** 2 / (mu_x**2 + mu_y**2 + C)
-    structure = var_difference / (var_x + var_y + C)
-    return texture.flatten(1), structure
-
-
-def l2_pool(maps: Tensor) -> Tensor:
-    """Return the root of the squares' average under a 3x3 Hann window, at every other pixel.
-
-    The window (1, 2, 1)/4 along each axis, zeros outside, is that of two pairwise averages.
-    """
-    squares = F.avg_pool2d(maps.square(), 2, stride=1, padding=1)
-    return (F.avg_pool2d(squares, 2, stride=2) + POOL_EPS).sqrt()

@@ -20,7 +20,6 @@ import losses
 from benchmarks.random_weights import heads, random_features, structure_and_texture, write_all
 from losses.backbones import WrongWeights
 from losses.base import MissingWeights
-from losses.dists import l2_pool
 from losses.networks import ALEXNET, SQUEEZENET, VGG16
 from losses.options import InvalidOption
 
@@ -236,14 +235,6 @@ def test_dists_equals_its_definition(files, make):
     loss = make("dists", (3, 32, 35), min_side=1)
     assert native(loss, y, x) == pytest.approx(expected, rel=1e-6)
     assert native(loss, y.float(), x.float()) == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("size", [(8, 8), (7, 10), (1, 1)])
-def test_l2_pooling_is_the_hann_window(size):
-    maps = torch.rand(1, 1, *size, dtype=torch.float64)
-    window = torch.tensor([0.25, 0.5, 0.25], dtype=torch.float64)
-    expected = F.conv2d(maps**2, torch.outer(window, window)[None, None], stride=2, padding=1)
-    assert torch.allclose(l2_pool(maps), (expected + 1e-12).sqrt(), rtol=1e-12)
 
 
 @each
