@@ -102,6 +102,10 @@ def _print_tables(
     from harness.errors import HarnessError
     from harness.report import single
 
+    if file is not None and file.is_dir():  # said before the tables are made, which takes a while
+        raise HarnessError(
+            f"--output {file} is a folder: name a file, such as {file / 'tables.md'}"
+        )
     text = single.render(store, table, single.format_of(format_, file))
     if file is None:
         typer.echo(text, nl=False)

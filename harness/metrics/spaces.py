@@ -1,5 +1,7 @@
 """The feature spaces of the distances between sets of images, and the columns they fill."""
 
+import functools
+
 from harness.metrics.metric import FeatureSpace, Metric
 
 SPACES: dict[str, FeatureSpace] = {
@@ -21,6 +23,7 @@ INCEPTION_DIMS = (768, 192, 64)
 ENDS = (("recon", "rec.", "reconstructions"), ("gen", "gen.", "generated images"))
 
 
+@functools.cache
 def space_of(metric: str) -> str | None:
     """Return the feature space that fills a column; None for any other column."""
     for space in SPACES.values():

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from harness.metrics import METRICS
 from harness.report.advantage import optimised
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Estimate, Ranking, estimate, mixed, rank, step_ratio
 from harness.report.main_table import REFERENCE, floor
+from harness.report.means import Estimate, estimate, step_ratio
 from harness.report.notes import label
 from harness.report.state import sentence
 from harness.report.table import number, plural, with_spread
+from harness.report.ties import Ranking, mixed, rank
 
 SHOWN = 6  # names in a list before the rest is counted
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from harness.report.artefacts import Bytes
 from harness.report.collect import Cell, Group
-from harness.report.estimates import estimate
+from harness.report.means import estimate
 from harness.report.table import Column, Entry, Row, Table, number, plural
 
 # Upper ends in cycles per pixel: brightness alone, thirds up to Nyquist as in the table of spectra,
@@ -53,7 +53,8 @@ def power_by_band(images: NDArray[np.float64]) -> Split:
     counts = np.where((across == 0) | (across == 0.5), 1.0, 2.0)
     total = np.zeros(len(BANDS))
     for image in images:  # one at a time: a set of large images would not fit twice
-        power = counts * (np.abs(np.fft.rfft2(image)) ** 2).mean(axis=0)
+        spectrum = np.fft.rfft2(image)
+        power = counts * (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
         total += np.bincount(band, power.ravel(), minlength=len(BANDS))
     return total / len(images) / (height * width) ** 2
 

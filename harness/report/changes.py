@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell
-from harness.report.estimates import Comparison, compare, estimate
+from harness.report.means import estimate
 from harness.report.outcomes import Cost
-from harness.report.paired import over_seeds
+from harness.report.paired import Comparison, compare, over_seeds
 from harness.report.pairing import Pair
+from harness.report.student import LEVEL
 from harness.report.table import plural
-from harness.report.ties import LEVEL
 
 # Words that say that there is a change, and those that a test over trainings decided.
 CHANGED = ("better", "worse", "higher", "lower")

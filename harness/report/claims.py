@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from harness.report import predicate, published
-from harness.report.decisions import LEVEL, Decision, Difference, Source, State, decide
+from harness.report.decisions import Decision, Difference, Source, State, decide
 from harness.report.doubts import Doubts
 from harness.report.expressions import Measured
+from harness.report.student import LEVEL
 
 # ranking: who is better; size: by how much; value: a number itself; cost: time or parameters;
 # unmeasured: no column of the store decides it, so it has no predicate.

@@ -18,11 +18,11 @@ from harness.report.expressions import (
     known,
     values,
 )
+from harness.report.student import LEVEL
 
 State = Literal["supported", "contradicted", "inconclusive", "not run"]
 Difference = Callable[[Value, Value], Interval | None]
 
-LEVEL = 0.05  # the share of 95 % intervals that leave out the truth
 
 # Of two comparisons joined by "or", the first of these that one of them has is the state of both.
 _EITHER: tuple[State, ...] = ("supported", "not run", "inconclusive", "contradicted")

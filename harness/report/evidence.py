@@ -6,13 +6,14 @@ import math
 from harness.metrics import METRICS
 from harness.report.advantage import home
 from harness.report.collect import Cell, Group
-from harness.report.decisions import LEVEL, Source
+from harness.report.decisions import Source
 from harness.report.doubts import Absence, Doubts
-from harness.report.estimates import Comparison, compare, estimate, mixed
 from harness.report.expressions import Interval, Value
-from harness.report.means import HARDWARE, interval
+from harness.report.means import HARDWARE, estimate, interval
+from harness.report.paired import Comparison, compare
 from harness.report.paper_tables import by_key
-from harness.report.student import Z95, point
+from harness.report.student import LEVEL, Z95, point
+from harness.report.ties import mixed
 
 
 class Evidence(Doubts):

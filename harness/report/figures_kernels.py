@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from harness.report.abbreviations import shortened
+from harness.report.board import Board
 from harness.report.collect import Group
 from harness.report.drawing import LINE, POINTS, QUIET, WIDE, Drawn, panel, style
 from harness.report.kernels import Track, moments, tracks, width
@@ -64,9 +65,10 @@ def kernel_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
     names = shortened(block.track.label for block in blocks)
     with style(name):
         figure = Figure(figsize=(left + across + 0.08, height))
+        board = Board(figure)
         top = height
         for block in blocks:
-            _draw(figure, block, names[block.track.label], top, looks[block.track.loss])
+            _draw(figure, board, block, names[block.track.label], top, looks[block.track.loss])
             top -= block.height
         tall = min(height - blocks[0].head - 0.4, 2.1 if len(blocks) == 1 else 3.0)
         axes = panel(figure, left, height - blocks[0].head - tall, across, tall)
@@ -88,24 +90,21 @@ def _blocks(found: list[Track]) -> list[_Block]:
     return blocks
 
 
-def _draw(figure: Figure, block: _Block, name: str, top: float, look: Look) -> None:
+def _draw(figure: Figure, board: Board, block: _Block, name: str, top: float, look: Look) -> None:
     if block.named:
         _name(figure, name, top, look)
     for row in range(block.rows):
         base = top - block.head - row * PITCH - SIDE
-        target = _square(figure, 0, base)
         image = np.moveaxis(block.track.inputs[row], 0, -1)
-        target.imshow(np.broadcast_to(image, (*image.shape[:2], 3)), interpolation="none")
-        # A white image would otherwise have no edge on white paper.
-        for spine in target.spines.values():
-            spine.set(visible=True, color=LINE, linewidth=0.4)
+        place = _place(0, base)
+        board.picture(np.broadcast_to(image, (*image.shape[:2], 3)), *place)
+        board.edge(*place, LINE)  # a white image would have none on white paper
+        heads = ["image", *(f"{block.track.epochs[at]}" for at in block.places)]
+        for column, at in enumerate(block.places, start=1):
+            _kernel(board, block.track.kernels[at, row], _place(column, base))
         if row == 0 and block.headed:
-            target.set_title("image", pad=3)
-        for column, place in enumerate(block.places, start=1):
-            axes = _square(figure, column, base)
-            _kernel(axes, block.track.kernels[place, row])
-            if row == 0 and block.headed:
-                axes.set_title(f"{block.track.epochs[place]}", pad=3)
+            for column, head in enumerate(heads):
+                board.above(_middle(column), base + SIDE, head)
     if block.headed:
         middle = LEFT + (1 + len(block.places) / 2) * (SIDE + GAP) - GAP / 2
         _text(figure, middle, top - NAME * block.named - 0.09, "after epoch", ha="center")
@@ -124,23 +123,24 @@ def _text(figure: Figure, x: float, y: float, text: str, ha: str) -> None:
     figure.text(x / across, y / up, text, ha=ha, va="center", fontsize=POINTS)
 
 
-def _square(figure: Figure, column: int, base: float) -> Axes:
-    axes = panel(figure, LEFT + column * (SIDE + GAP), base, SIDE, SIDE)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    return axes
+def _place(column: int, base: float) -> tuple[float, float, float, float]:
+    return LEFT + column * (SIDE + GAP), base, SIDE, SIDE
 
 
-def _kernel(axes: Axes, kernel: NDArray[np.float32]) -> None:
+def _middle(column: int) -> float:
+    return LEFT + column * (SIDE + GAP) + SIDE / 2
+
+
+def _kernel(
+    board: Board, kernel: NDArray[np.float32], place: tuple[float, float, float, float]
+) -> None:
+    left, base = place[:2]
     if not np.isfinite(kernel).all():
-        axes.text(0.5, 0.5, "not\nfinite", ha="center", va="center")
+        board.within(left + SIDE / 2, base + SIDE / 2, "not\nfinite")
         return
     low, high = min(0.0, float(kernel.min())), float(kernel.max())
-    axes.imshow(kernel, cmap="magma", vmin=low, vmax=high, interpolation="none")
-    axes.set_xlabel(f"σ {number(width(kernel), 2)}", labelpad=2)
+    board.picture(kernel, *place, cmap="magma", vmin=low, vmax=high)
+    board.below(left + SIDE / 2, base, f"σ {number(width(kernel), 2)}")
 
 
 def _widths(axes: Axes, found: list[Track], looks: dict[str, Look]) -> None:

@@ -26,14 +26,17 @@ ROW = 0.175  # inches
 _DARK = "#14171f"  # not the reader's ink: it stands on a colour of our own
 
 
-def rank_figure(groups: list[Group], looks: dict[str, Look]) -> Drawn | None:
+def rank_figure(
+    groups: list[Group], looks: dict[str, Look], known: Standing | None = None
+) -> Drawn | None:
     """Draw mean ranks and ranges, bars that join what no test tells apart, and ranks by condition.
 
     Demšar's critical-difference diagram turned on its side, so that it holds dozens of losses: dots
     are mean ranks by the objective, lines their range over the blocks, rings mean ranks over all
-    metrics. At the right the rank by condition and by metric. None where nothing repeats.
+    metrics. At the right the rank by condition and by metric. None where nothing repeats. `known`
+    is the groups' `standing` where it was computed before.
     """
-    found = standing(groups)
+    found = known or standing(groups)
     if found is None:
         return None
     losses = list(found.means.index[:MOST])

@@ -1,6 +1,7 @@
 """Mean log spectra, laid out as Figure 6 of Bredell et al. (2023), and their radial profiles."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from harness.report.abbreviations import in_two_lines, shortened
 from harness.report.artefacts import Spectrum
+from harness.report.board import Board
 from harness.report.collect import Cell, Group
 from harness.report.drawing import NARROW, POINTS, WIDE, Drawn, panel, style
 from harness.report.labels import HEIGHT
@@ -55,8 +57,9 @@ def spectra_figure(group: Group) -> Drawn | None:
     with style(name):
         across = columns * (side + 0.06) + 0.95
         figure = Figure(figsize=(WIDE if across > NARROW else NARROW, block * len(blocks) + 0.05))
+        board = Board(figure)
         for index, members in enumerate(reversed(blocks)):
-            _block(figure, members, names, block * index + 0.05, side, tall, scale)
+            _block(board, members, names, block * index + 0.05, side, tall, scale)
         top = block * (len(blocks) - 1)
         left = 0.3 + columns * (side + 0.06)
         _colour_bar(figure, panel(figure, left, top + 0.25, 0.09, 2 * tall + 0.2), scale)
@@ -94,7 +97,7 @@ def _titles(cells: Sequence[Cell], side: float) -> dict[str, str]:
 
 
 def _block(
-    figure: Figure,
+    board: Board,
     cells: Sequence[Cell],
     names: dict[str, str],
     bottom: float,
@@ -102,29 +105,21 @@ def _block(
     tall: float,
     scale: Normalize,
 ) -> None:
+    mean = "mean |Δ|" if side > 0.88 else "|Δ|"
+    how: Any = {"cmap": "magma", "norm": scale}
     for row, (kind, word) in enumerate(KINDS.items()):
         base = bottom + (1 - row) * (tall + 0.2) + 0.18
+        board.beside(0.24, base + tall / 2, word)
         for column, cell in enumerate(cells):
-            axes = panel(figure, 0.24 + column * (side + 0.06), base, side, tall)
-            _image(axes, cell.pictures[0].spectra[kind], scale)
-            mean = "mean |Δ|" if side > 0.88 else "|Δ|"
-            axes.set_xlabel(f"{mean} {_mean(cell, kind)}", labelpad=2)
+            left = 0.24 + column * (side + 0.06)
+            board.picture(cell.pictures[0].spectra[kind], left, base, side, tall, **how)
+            board.below(left + side / 2, base, f"{mean} {_mean(cell, kind)}")
             if row == 0:
-                axes.set_title(names[cell.label], pad=3, linespacing=1.05)
-            if column == 0:
-                axes.set_ylabel(word, labelpad=3)
-    data = panel(figure, 0.24 + len(cells) * (side + 0.06), bottom + tall + 0.38, side, tall)
-    _image(data, cells[0].pictures[0].spectra["spectrum_data"], scale)
-    data.set_title("data", pad=3)
-
-
-def _image(axes: Axes, spectrum: Spectrum, scale: Normalize) -> None:
-    axes.imshow(spectrum, cmap="magma", norm=scale, interpolation="none")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+                board.above(left + side / 2, base + tall, names[cell.label], linespacing=1.05)
+    left, base = 0.24 + len(cells) * (side + 0.06), bottom + tall + 0.38
+    data = cells[0].pictures[0].spectra["spectrum_data"]
+    board.picture(data, left, base, side, tall, **how)
+    board.above(left + side / 2, base + tall, "data")
 
 
 def _mean(cell: Cell, kind: str) -> str:

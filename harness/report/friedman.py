@@ -9,9 +9,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.report.student import LEVEL, range_point
+
 Ranks = NDArray[np.float64]
 
-LEVEL = 0.05
 PERMUTATIONS = 4999  # p is then known to 0.003 around 5 %
 _SEED = 20061200  # of the permutations: the same ranks give the same p
 
@@ -57,9 +58,7 @@ def critical_difference(k: int, blocks: int) -> float:
 
     q √(k(k + 1) / 6 blocks), q the studentised range's point over √2 (Demšar 2006, table 5a).
     """
-    from scipy.stats import studentized_range
-
-    q = float(studentized_range.ppf(1 - LEVEL, k, np.inf)) / math.sqrt(2)
+    q = range_point(LEVEL, k) / math.sqrt(2)
     return q * math.sqrt(k * (k + 1) / (6 * blocks))
 
 

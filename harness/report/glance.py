@@ -3,9 +3,10 @@
 from harness.metrics import METRICS
 from harness.report.answer import names, value
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Estimate, estimate, rank, step_ratio
 from harness.report.main_table import REFERENCE
+from harness.report.means import Estimate, estimate, step_ratio
 from harness.report.table import ARROWS, Column, Entry, Row, Table, settled, with_spread
+from harness.report.ties import rank
 
 FEWEST = 3  # groups: of fewer the sentences are as short
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
-from harness.report.estimates import estimate
 from harness.report.main_table import REFERENCE
+from harness.report.means import estimate
 
 MOST = 36  # losses in a figure: more would have no room for their labels
 

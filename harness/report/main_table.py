@@ -9,11 +9,11 @@ from harness.metrics import METRICS
 from harness.metrics import Table as Kind
 from harness.report.advantage import home, optimised
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Estimate, Ranking, estimate, rank, step_ratio
-from harness.report.means import single_seeds
+from harness.report.means import Estimate, estimate, single_seeds, step_ratio
 from harness.report.measures import Measure, measures
 from harness.report.notes import caption, notes
 from harness.report.table import Column, Entry, Row, Table, even, significant
+from harness.report.ties import Ranking, rank
 
 FLOORS = {"psnr": "psnr_mean_image", "ssim": "ssim_mean_image"}
 REFERENCE = "l2"

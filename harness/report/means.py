@@ -4,7 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from harness.metrics import METRICS
 from harness.report.collect import SEEDS_FOR_INTERVAL, Cell
@@ -39,9 +41,8 @@ class Estimate:
 
 def estimate(cell: Cell, metric: str, rows: pd.DataFrame | None = None) -> Estimate:
     """Return the mean of a column over the cell's seeds (or over `rows` of it)."""
-    finals = cell.finals if rows is None else rows
-    values = finals[metric].dropna()
-    if values.empty:
+    values = _stored(cell.finals if rows is None else rows, metric)
+    if not len(values):
         return Estimate(math.nan, math.nan, "none", 0)
     mean = float(values.mean())
     if len(values) > 1:
@@ -50,9 +51,15 @@ def estimate(cell: Cell, metric: str, rows: pd.DataFrame | None = None) -> Estim
     return Estimate(mean, error, "images" if math.isfinite(error) else "none", 1)
 
 
+def _stored(rows: pd.DataFrame, metric: str) -> NDArray[np.float64]:
+    """A column's numbers without the missing: a report asks ten thousand times."""
+    values = rows[metric].to_numpy(np.float64, na_value=np.nan)
+    return values[~np.isnan(values)]
+
+
 def single_seeds(rows: pd.DataFrame, metric: str) -> str:
     """Return a column's values, seed by seed; "" but where they are too few for an interval."""
-    values = rows[metric].dropna()
+    values = _stored(rows, metric)
     if not 1 < len(values) < SEEDS_TO_RESAMPLE:
         return ""
     decimals = METRICS[metric].decimals + 1

@@ -6,7 +6,7 @@ import pandas as pd
 
 from harness.metrics import METRICS, Table
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Estimate, estimate
+from harness.report.means import Estimate, estimate
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,9 @@ class Measure:
 
     def rows(self, cell: Cell) -> pd.DataFrame:
         """The cell's seeds that were measured with this signature."""
-        found = cell.finals[f"{self.metric}_signature"].fillna("").to_numpy() == self.signature
-        return cell.finals if found.all() else cell.finals[found]
+        signatures = cell.finals[f"{self.metric}_signature"].to_list()
+        found = [(each if isinstance(each, str) else "") == self.signature for each in signatures]
+        return cell.finals if all(found) else cell.finals[found]
 
     def estimate(self, cell: Cell) -> Estimate:
         """The cell's mean under this signature."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from harness.report.collect import Cell
-from harness.report.estimates import Estimate, estimate, half_width, step_ratio
+from harness.report.means import Estimate, estimate, half_width, step_ratio
 from harness.report.pairing import Pair
 from harness.report.student import two_sided
 from harness.report.table import plural

@@ -5,10 +5,10 @@ import math
 from harness.metrics import METRICS
 from harness.report.advantage import home
 from harness.report.collect import Cell
-from harness.report.estimates import Ranking, estimate, mixed
-from harness.report.means import Interval, interval, single_seeds
+from harness.report.means import Interval, estimate, interval, single_seeds
 from harness.report.published import Published
 from harness.report.table import Entry, number, plural, signed, significant
+from harness.report.ties import Ranking, mixed
 
 
 def lacking(cell: Cell | None, metric: str) -> str:

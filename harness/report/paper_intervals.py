@@ -7,8 +7,7 @@ from itertools import groupby
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
-from harness.report.estimates import estimate
-from harness.report.means import GROUNDS, SEEDS_TO_RESAMPLE, interval, single_seeds
+from harness.report.means import GROUNDS, SEEDS_TO_RESAMPLE, estimate, interval, single_seeds
 from harness.report.notes import label
 from harness.report.paper_entries import lacking
 from harness.report.paper_sheets import KEYS, Line, Sheet

@@ -8,13 +8,13 @@ from harness.metrics import METRICS
 from harness.report import published
 from harness.report.advantage import is_learned
 from harness.report.collect import Cell, Group
-from harness.report.estimates import Ranking, mixed, rank
 from harness.report.paper_entries import difference, measured, printed
 from harness.report.paper_notes import footnotes
 from harness.report.paper_protocol import beta_text, caption, choices, signatures
 from harness.report.paper_sheets import KEYS, Line, Sheet
 from harness.report.stand_ins import Key, stood_in
 from harness.report.table import Column, Row, Table
+from harness.report.ties import Ranking, mixed, rank
 
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
 

@@ -13,13 +13,14 @@ from harness.report.standing import Standing
 from harness.report.table import Column, Entry, Row, Table, number
 
 
-def rank_table(groups: list[Group]) -> Table | None:
+def rank_table(groups: list[Group], known: Standing | None = None) -> Table | None:
     """Return the losses' ranks by condition and by metric; None where nothing repeats.
 
     Sorted by the mean rank by the objective. Bold: the best and those joined with it by a bar, or
-    where no test can be made the best alone. The last row is Kendall's W of each column.
+    where no test can be made the best alone. The last row is Kendall's W of each column. `known` is
+    the groups' `standing` where it was computed before.
     """
-    found = standing(groups)
+    found = known or standing(groups)
     if found is None:
         return None
     names = condition_names(found)

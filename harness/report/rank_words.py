@@ -4,8 +4,8 @@ from collections import Counter
 
 from harness.metrics import METRICS
 from harness.report.advantage import optimised
-from harness.report.friedman import LEVEL
 from harness.report.standing import Standing, agreement
+from harness.report.student import LEVEL
 from harness.report.table import plural, significant
 
 

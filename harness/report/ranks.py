@@ -9,8 +9,8 @@ import pandas as pd
 from harness.metrics import METRICS
 from harness.report.advantage import home
 from harness.report.collect import Cell, Group
-from harness.report.estimates import mixed
 from harness.report.standing import Standing
+from harness.report.ties import mixed
 
 OPTIONS = re.compile(r"\[[^\]]*\]")
 

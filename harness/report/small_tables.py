@@ -6,10 +6,9 @@ import pandas as pd
 
 from harness.metrics import METRICS
 from harness.report.collect import Cell, Group
-from harness.report.estimates import estimate
 from harness.report.figures_tuning import best_of
 from harness.report.main_table import COST_DECIMALS, REFERENCE, beta_entry, cost_entries
-from harness.report.means import HARDWARE
+from harness.report.means import HARDWARE, estimate
 from harness.report.table import Column, Entry, Row, Table, even, number, plural, significant
 
 

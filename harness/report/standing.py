@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from harness.report.collect import Cell, Group
-from harness.report.friedman import LEVEL, bars, critical_difference, enough, friedman, kendall_w
+from harness.report.friedman import bars, critical_difference, enough, friedman, kendall_w
+from harness.report.student import LEVEL
 
 
 @dataclass(frozen=True)

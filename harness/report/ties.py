@@ -9,8 +9,7 @@ from harness.report.advantage import home
 from harness.report.collect import Cell
 from harness.report.means import estimate
 from harness.report.paired import Comparison, compare
-
-LEVEL = 0.05
+from harness.report.student import LEVEL
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from harness.report.paper_figures import PaperFigure
 from harness.report.paper_intervals import ENDING, interval_tables
 from harness.report.paper_tables import paper_tables
 from harness.report.rank_table import rank_table
+from harness.report.ranks import standing
 from harness.report.sections import Figure, Listing, figure, listing
 from harness.report.small_tables import protocol_table
 
@@ -51,8 +52,9 @@ class Whole:
 
 def whole(groups: list[Group], looks: dict[str, Look], out: Path, files: list[Path]) -> Whole:
     """Draw and write what belongs to no single group; `files` gains the paths written."""
-    ranked = rank_table(groups)
-    drawn = rank_figure(groups, looks)
+    standings = standing(groups)
+    ranked = rank_table(groups, standings)
+    drawn = rank_figure(groups, looks, standings)
     seen = glance_table(groups)
     return Whole(
         None if seen is None else listing(seen, out, files),
@@ -86,11 +88,11 @@ def document_figure(each: PaperFigure, out: Path, files: list[Path]) -> Document
 def _picture(path: Path) -> tuple[str, tuple[int, int]]:
     """Return a PNG small enough for a page, as a data URI, and its size."""
     with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    if image.width > ACROSS:
-        height = round(image.height * ACROSS / image.width)
-        image = image.resize((ACROSS, height), Image.Resampling.LANCZOS)
+        across = min(ACROSS, opened.width)
+        size = (across, round(opened.height * across / opened.width))
+        # A gap of 2: averages first, which no eye tells from the filter over all pixels.
+        image = opened.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGB")
     stream = io.BytesIO()
-    image.save(stream, "WEBP", quality=80, method=4)
+    image.save(stream, "WEBP", quality=80, method=2)
     encoded = base64.b64encode(stream.getvalue()).decode()
     return f"data:image/webp;base64,{encoded}", image.size

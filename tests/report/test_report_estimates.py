@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 
 from harness.report.collect import Cell, Group
-from harness.report.estimates import compare, estimate, half_width, rank, step_ratio, tied
 from harness.report.evidence import Evidence
-from harness.report.means import interval
+from harness.report.means import estimate, half_width, interval, step_ratio
+from harness.report.paired import compare, tied
 from harness.report.scores import Scores
 from harness.report.student import quantile, two_sided
+from harness.report.ties import rank
 
 Make = Callable[..., Group]
 

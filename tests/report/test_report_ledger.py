@@ -18,11 +18,11 @@ from harness.errors import HarnessError
 from harness.report import check, ledger, render
 from harness.report.claims import Claim, Verdict, evaluate
 from harness.report.collect import Cell, Group, collect
-from harness.report.estimates import mixed, rank
 from harness.report.evidence import Evidence, share
 from harness.report.expressions import Value
 from harness.report.scores import Scores
 from harness.report.student import point
+from harness.report.ties import mixed, rank
 from harness.store import Store
 
 Make = Callable[..., Group]

@@ -26,6 +26,7 @@ from harness.report.rank_table import rank_table
 from harness.report.rank_words import not_ranked
 from harness.report.ranks import standing
 from harness.report.standing import Standing, agreement
+from harness.report.student import range_point
 from harness.store import Store
 
 Values = dict[str, list[float]]  # metric -> one value per seed
@@ -439,3 +440,10 @@ def test_a_figure_of_many_losses_shows_the_best_and_writes_all() -> None:
         text.get_text() == f"the best {MOST} of 38 losses" for text in figure.figure.axes[0].texts
     )
     assert figure.figure.get_figheight() < 9.5
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 36, 120])
+@pytest.mark.parametrize("chance", [0.2, 0.05, 1e-4])
+def test_the_studentised_range_is_scipys(count: int, chance: float) -> None:
+    expected = stats.studentized_range.isf(chance, count, np.inf)
+    assert range_point(chance, count) == pytest.approx(float(expected), rel=1e-5)

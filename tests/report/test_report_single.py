@@ -197,6 +197,7 @@ def test_the_command_prints_or_writes_the_text(report: Any, store: Store, tmp_pa
         (("--check", "--table", "protocol"), "--check does not go with --table"),
         (("--json", "--format", "md"), "--json does not go with --table"),
         (("--table", "protocol", "-o", "/nowhere/t.md"), "cannot write /nowhere/t.md (No such"),
+        (("-o", "/tmp"), "--output /tmp is a folder: name a file"),
         (("--table", "x"), "no table 'x'"),
     ],
 )

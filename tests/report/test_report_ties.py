@@ -12,10 +12,11 @@ import pytest
 from harness.report.answer import answer
 from harness.report.collect import Cell, Group
 from harness.report.comparisons import comparison_table
-from harness.report.estimates import holm, rank, tied
 from harness.report.export import to_csv
 from harness.report.main_table import main_table
+from harness.report.paired import tied
 from harness.report.scores import Scores
+from harness.report.ties import holm, rank
 
 Make = Callable[..., Group]
 
