@@ -12,7 +12,14 @@ from matplotlib.font_manager import fontManager
 
 FULL = "DejaVu Sans"
 LIGHT = "DejaVu Sans Light Copy"
-_UNICODES = (*range(0x20, 0x250), *range(0x370, 0x400), *range(0x2000, 0x2300))
+_UNICODES = (
+    *range(0x20, 0x180),  # Latin
+    *range(0x370, 0x400),  # Greek
+    *range(0x2010, 0x2040),  # dashes, quotation marks, daggers, the ellipsis
+    *range(0x2070, 0x20A0),  # superscripts and subscripts
+    *range(0x2190, 0x2194),  # arrows
+    *range(0x2200, 0x2270),  # operators
+)
 
 
 @contextmanager
