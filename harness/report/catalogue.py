@@ -92,15 +92,14 @@ def _of_papers(groups: list[Group]) -> Iterator[Offer]:
             name = f"{each.document}-table-{each.table}"
             named.setdefault(name, set()).add((each.dataset, each.model))
     for name, places in named.items():
-        yield Offer(name, frozenset(places), _named(name, paper_tables))
-        name += ENDING
-        yield Offer(name, frozenset(places), _named(name, interval_tables))
+        yield Offer(name, frozenset(places), _alone(paper_tables, name))
+        yield Offer(name + ENDING, frozenset(places), _alone(interval_tables, name))
 
 
-def _named(
-    name: str, make: Callable[[list[Group]], list[Table]]
+def _alone(
+    make: Callable[[list[Group], str], list[Table]], name: str
 ) -> Callable[[list[Group]], Table | None]:
-    return lambda groups: next((table for table in make(groups) if table.name == name), None)
+    return lambda groups: next(iter(make(groups, name)), None)
 
 
 def choose(asked: str, found: list[Offer]) -> Offer:

@@ -17,12 +17,13 @@ from harness.report.table import Column, Entry, Row, Table, by_spread, number
 ENDING = "-intervals"
 
 
-def interval_tables(groups: list[Group]) -> list[Table]:
+def interval_tables(groups: list[Group], only: str | None = None) -> list[Table]:
     """Return for each document's table that of the 95 % intervals of its measured means.
 
-    None of a table of which no mean has an interval.
+    None of a table of which no mean has an interval. `only` is the name of the document's table
+    that is wanted.
     """
-    found = (_table(sheet) for sheet in sheets(groups))
+    found = (_table(sheet) for sheet in sheets(groups, only))
     return [table for table in found if table is not None]
 
 

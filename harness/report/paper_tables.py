@@ -19,20 +19,21 @@ from harness.report.ties import Ranking, mixed, rank
 TITLES = {"bredell": "Bredell et al. 2023", "dalal": "Dalal 2024", "sharpness": "Sharpness report"}
 
 
-def paper_tables(groups: list[Group]) -> list[Table]:
+def paper_tables(groups: list[Group], only: str | None = None) -> list[Table]:
     """Return each table of the documents of which these groups have a measured cell.
 
-    Where they have no cell of a block's own data, they may have some of its stand-in's.
+    Where they have no cell of a block's own data, they may have some of its stand-in's. `only` is
+    the name of the one that is wanted.
     """
-    return [_table(sheet) for sheet in sheets(groups)]
+    return [_table(sheet) for sheet in sheets(groups, only)]
 
 
-def sheets(groups: list[Group]) -> list[Sheet]:
-    """Return the documents' tables of which these groups have a measured cell."""
+def sheets(groups: list[Group], only: str | None = None) -> list[Sheet]:
+    """Return the documents' tables, or one, of which these groups have a measured cell."""
     cells = by_key(groups)
     every = groupby(stood_in(published.rows(), cells), lambda each: (each.document, each.table))
     found = [Sheet(document, number, list(rows), cells) for (document, number), rows in every]
-    return [sheet for sheet in found if sheet.measured]
+    return [sheet for sheet in found if sheet.measured and only in (None, sheet.name)]
 
 
 def by_key(groups: Iterable[Group]) -> dict[Key, Cell]:
