@@ -8,6 +8,7 @@ _CZOLBE = (
     "https://raw.githubusercontent.com/SteffenCzolbe/PerceptualSimilarity/"
     "3729dd1fc7e7082c0c66f7dc74d119a78948cb17/src/loss/weights/"
 )
+_CAFFE = "https://web.eecs.umich.edu/~justincj/models/"  # of jcjohnson/pytorch-vgg
 _DISTS = (
     "https://raw.githubusercontent.com/dingkeyan93/DISTS/"
     "1267d8cb626c98706db3697422701c56a85ebf2e/DISTS_pytorch/weights.pt"
@@ -100,6 +101,7 @@ _ROWS = (
         "vgg19-caffe",
         (WeightFile("vgg19-d01eb7cb.pth", "d01eb7cb"),),
         "CC BY 4.0 (Simonyan and Zisserman)",
+        url=_CAFFE + "vgg19-d01eb7cb.pth",
     ),
     Pretrained(
         "squeezenet-caffe",

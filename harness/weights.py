@@ -85,7 +85,8 @@ def how(names: Iterable[str]) -> str:
     parts = []
     if fetched:
         mib = sum(row.size or 0 for row in fetched) / 2**20
-        size = f" ({mib:.0f} MiB)" if mib >= 1 else ""
+        more = "more than " if any(row.size is None for row in fetched) else ""
+        size = f" ({more}{mib:.0f} MiB)" if mib >= 1 else ""
         parts.append(f"harness prepare --weights {' '.join(row.name for row in fetched)}{size}")
     for row in rows:
         if row.package:

@@ -214,10 +214,14 @@ def test_what_is_missing_is_said_with_the_command_that_gets_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert weights.missing(["lpips-vgg"]) is None
-    assert weights.missing(["vgg16", "lpips-vgg", "deeploss-vgg-rgb", "vgg19-caffe"]) == (
-        "the pretrained weights vgg16, deeploss-vgg-rgb, vgg19-caffe are not on this machine: "
-        "harness prepare --weights vgg16 deeploss-vgg-rgb (528 MiB), and put vgg19-d01eb7cb.pth "
-        "into the folder named by HARNESS_WEIGHTS"
+    assert weights.missing(["vgg16", "lpips-vgg", "deeploss-vgg-rgb", "squeezenet-caffe"]) == (
+        "the pretrained weights vgg16, deeploss-vgg-rgb, squeezenet-caffe are not on this machine: "
+        "harness prepare --weights vgg16 deeploss-vgg-rgb (528 MiB), and put "
+        "squeezenet1_1_caffe_features.safetensors into the folder named by HARNESS_WEIGHTS"
+    )
+    # Of this one no size is published.
+    assert weights.how(["vgg16", "vgg19-caffe"]) == (
+        "harness prepare --weights vgg16 vgg19-caffe (more than 528 MiB)"
     )
     assert "no loss or metric knows them" in str(weights.missing(["vgg99"]))
     monkeypatch.setattr(weights.importlib.util, "find_spec", lambda name: None)
