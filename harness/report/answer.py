@@ -7,7 +7,7 @@ from harness.metrics import METRICS
 from harness.report.advantage import optimised
 from harness.report.collect import Cell, Group
 from harness.report.main_table import REFERENCE, floor
-from harness.report.means import Estimate, estimate, step_ratio
+from harness.report.means import Estimate, estimate, step_ratio, timed
 from harness.report.notes import label
 from harness.report.state import sentence
 from harness.report.table import number, plural, with_spread
@@ -69,7 +69,8 @@ def _winner(group: Group, ranking: Ranking) -> str:
     lead = f"before {names([second])} ({value(second, metric)})"
     head = f"{where}, {names([best])} has the best {label(metric)}: {value(best, metric)}, {lead}"
     if not ranking.judged:
-        return f"{head}; with {plural(len(best.finals), 'seed')} that lead cannot be tested."
+        seeds = plural(len(best.finals), "seed")
+        return f"{head}; with {seeds} that lead cannot be tested (from `--seeds 3` on it can)."
     return f"{head}; {_ground(ranking, tied=False)}."
 
 
@@ -104,10 +105,7 @@ def _cost(group: Group, ranking: Ranking) -> str:
     shown = others or [cell for cell in group.measured if cell is not reference]
     ratios = {cell.label: step_ratio(cell, reference) for cell in shown}
     ratios = {name: ratio for name, ratio in ratios.items() if ratio.known}
-    timings = 1 + min((len(cell.tunes) for cell in shown), default=0)
-    single = all(len(cell.finals) == 1 for cell in shown)
-    doubt = f" (fastest of {timings} timings each)" if single and timings > 1 else ""
-    doubt = " (one timing each)" if single and timings == 1 else doubt
+    doubt = _doubt(shown, reference)
     if len(ratios) > (SHOWN if others else 1):
         low, high = (end(ratios, key=lambda name: ratios[name].mean) for end in (min, max))
         return (
@@ -116,6 +114,20 @@ def _cost(group: Group, ranking: Ranking) -> str:
         )
     parts = [f"`{name}` costs {_times(ratio)}" for name, ratio in ratios.items()]
     return f"{_listed(parts)} a step of `{REFERENCE}`{doubt}." if parts else ""
+
+
+def _doubt(shown: Sequence[Cell], reference: Cell | None) -> str:
+    """How far the times of single seeds may be trusted; those of several have their spread."""
+    if reference is None or any(len(cell.finals) > 1 for cell in shown):
+        return ""
+    timings = 1 + min((len(cell.tunes) for cell in shown), default=0)
+    if timings == 1:
+        return " (one timing each)"
+    ranges = [timed(cell, cell)[1] for cell in (*shown, reference)]
+    return (
+        f" (fastest of {timings} timings each; one loss's own timings lie up to "
+        f"{number(max(ranges), 2)}× apart, and no ratio nearer to 1 than that means anything)"
+    )
 
 
 def _listed(parts: list[str]) -> str:

@@ -148,7 +148,15 @@ def _points(
         axes.plot(*seeds, look.marker, color=look.colour, markersize=2.4, markeredgewidth=0)
     labels = [Label(str(r.loss), r.cost, r.quality, looks[str(r.loss)]) for r in data.itertuples()]
     own = [label for label in labels if label.text in named]
-    point_labels(axes, own, front, [(x.x, x.y) for x in labels if x.text not in named])
+    others = [(x.x, x.y) for x in labels if x.text not in named]
+    point_labels(axes, own, front, others, _bars(data))
+
+
+def _bars(data: pd.DataFrame) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    """The ends of what `errorbar` draws."""
+    across = [((r.cost_low, r.quality), (r.cost_high, r.quality)) for r in data.itertuples()]
+    up = [((r.cost, r.quality_low), (r.cost, r.quality_high)) for r in data.itertuples()]
+    return [ends for ends in (*across, *up) if np.isfinite(ends).all()]
 
 
 def _whisker(value: float, low: float, high: float) -> list[list[float]] | None:

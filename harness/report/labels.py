@@ -105,12 +105,13 @@ def point_labels(
     labels: list[Label],
     line: list[tuple[float, float]],
     others: Sequence[tuple[float, float]] = (),
+    bars: Sequence[tuple[tuple[float, float], tuple[float, float]]] = (),
 ) -> None:
-    """Write each name beside its point, where it covers no name, no point and no part of `line`.
+    """Write each name beside its point, where it covers no name, no point, no line and no bar.
 
-    `line` is a polyline of horizontal and vertical pieces in data coordinates, `others` are points
-    without a name. A name that is not
-    beside its point has a leader to it, which crosses nothing either where there is such a place.
+    `line` is a polyline of horizontal and vertical pieces in data coordinates, `bars` are such
+    pieces by their ends, `others` are points without a name. A name that is not beside its point
+    has a leader to it, which crosses nothing either where there is such a place.
     """
     _settle(axes)
     figure = axes.figure
@@ -120,8 +121,8 @@ def point_labels(
     taken = [Bbox.from_bounds(x - 3, y - 3, 6, 6) for x, y in anchors]
     bare = [axes.transData.transform(point) / scale for point in others]
     taken += [Bbox.from_bounds(x - 2, y - 2, 4, 4) for x, y in bare]
-    corners = [axes.transData.transform(corner) / scale for corner in line]
-    for (x0, y0), (x1, y1) in itertools.pairwise(corners):
+    pieces = [*itertools.pairwise(line), *bars]
+    for (x0, y0), (x1, y1) in (axes.transData.transform(ends) / scale for ends in pieces):
         low, high = (min(x0, x1), min(y0, y1)), (max(x0, x1), max(y0, y1))
         taken.append(Bbox([[low[0] - 1, low[1] - 1], [high[0] + 1, high[1] + 1]]))
     inside = Bbox([[frame.x0 / scale, frame.y0 / scale], [frame.x1 / scale, frame.y1 / scale]])

@@ -20,7 +20,7 @@ SEEDS_TO_RESAMPLE = 5
 # What must be alike for two times to be compared.
 HARDWARE = ["device_name", "precision", "threads"]
 
-Ground = Literal["seeds", "images", "generated images", "none"]
+Ground = Literal["seeds", "images", "generated images", "timings", "none"]
 GROUNDS: tuple[Ground, ...] = ("images", "seeds", "generated images")
 
 
@@ -146,5 +146,20 @@ def step_ratios(cell: Cell, reference: Cell | None) -> "pd.Series[float]":
 
 def fastest(cell: Cell) -> float:
     """Return the images per second of the cell's fastest training run, trials included."""
-    runs = [cell.finals["images_per_second"], cell.tunes["images_per_second"]]
-    return float(max(run.max() for run in runs if len(run)))
+    return _speeds(cell)[1]
+
+
+def timed(cell: Cell, reference: Cell) -> tuple[float, float]:
+    """Return the least and the largest ratio of step times that the two cells' runs give.
+
+    All trainings of a cell take the same steps: how far their speeds differ is what the machine did
+    beside, and no ratio within it tells two losses apart.
+    """
+    (slow, fast), (others_slow, others_fast) = _speeds(cell), _speeds(reference)
+    return others_slow / fast, others_fast / slow
+
+
+def _speeds(cell: Cell) -> tuple[float, float]:
+    """Images per second of the slowest and the fastest training run, trials included."""
+    runs = pd.concat([each["images_per_second"] for each in (cell.finals, cell.tunes)])
+    return float(runs.min()), float(runs.max())

@@ -17,6 +17,7 @@ from harness.report.means import (
     interval,
     step_ratio,
     step_ratios,
+    timed,
 )
 from harness.report.ties import rankable
 
@@ -34,9 +35,9 @@ def quality_data(group: Group) -> pd.DataFrame:
     """Return one row per loss with a finite objective and cost.
 
     `cost` and `quality` are means, with `_spread` (standard deviation over seeds), `_low` and
-    `_high` (95 % interval), `_over` (what that is over) and `_seeds` (the single seeds, where they
-    are two to four, as text); `pareto` tells whether no other loss is as cheap and as good, among
-    those that may be ranked.
+    `_high` (95 % interval; of one seed's cost the range of its timings), `_over` (what that is
+    over) and `_seeds` (the single seeds, where they are two to four, as text); `pareto` tells
+    whether no other loss is as cheap and as good, among those that may be ranked.
     """
     reference = group.cell(REFERENCE)
     rows = [_row(cell, reference, group.objective) for cell in group.measured]
@@ -54,10 +55,7 @@ def _row(cell: Cell, reference: Cell | None, metric: str) -> dict[str, object] |
     quality, cost = estimate(cell, metric), cost_of(cell, reference)
     if not (quality.known and cost.known):
         return None
-    price = Interval(math.nan, math.nan, "none")
-    if cost.seeds >= SEEDS_TO_RESAMPLE:
-        half = half_width(cost)
-        price = Interval(cost.mean - half, cost.mean + half, "seeds")
+    price = _price(cell, reference, cost)
     seeds = _seeds(cell, reference, metric)
     return {
         "loss": cell.label,
@@ -71,6 +69,16 @@ def _row(cell: Cell, reference: Cell | None, metric: str) -> dict[str, object] |
         "cost_seeds": " ".join(f"{value:.6g}" for value in seeds["cost"]),
         "quality_seeds": " ".join(f"{value:.6g}" for value in seeds["quality"]),
     }
+
+
+def _price(cell: Cell, reference: Cell | None, cost: Estimate) -> Interval:
+    """The 95 % interval over seeds from five on; of a single seed the range of its timings."""
+    if cost.seeds >= SEEDS_TO_RESAMPLE:
+        half = half_width(cost)
+        return Interval(cost.mean - half, cost.mean + half, "seeds")
+    if cost.seeds == 1 and reference is not None and cell is not reference and len(cell.tunes):
+        return Interval(*timed(cell, reference), "timings")
+    return Interval(math.nan, math.nan, "none")
 
 
 def _seeds(cell: Cell, reference: Cell | None, metric: str) -> pd.DataFrame:
@@ -99,6 +107,8 @@ def meaning(data: pd.DataFrame) -> str:
     """Return what whiskers and small points of the figure are, "" where there are neither."""
     over = [each for each in GROUNDS if each in _grounds(data)]
     parts = [f"bars: 95 % interval over {' or '.join(over)}"] if over else []
+    if "timings" in set(data["cost_over"]):
+        parts += ["horizontal bars: range of the timings, trials included"]
     parts += ["small points: seeds"] if (data["quality_seeds"] != "").any() else []
     return "; ".join(parts)
 

@@ -1,20 +1,24 @@
 """Quality against cost: single seeds where they are few, intervals where there are many."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+import synthetic
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
-from harness.report.collect import Group
+from harness.report.answer import answer
+from harness.report.collect import Group, collect
 from harness.report.drawing import style
 from harness.report.figures_cost import quality_figure
 from harness.report.labels import Label, point_labels
 from harness.report.palette import looks
 from harness.report.quality import meaning, quality_data
+from harness.store import Store
 
 Make = Callable[..., Group]
 
@@ -140,3 +144,27 @@ def test_leaders_cross_no_names(seed: int) -> None:
     with style("heap"):
         point_labels(axes, labels, [])
         assert crossings(figure, axes) == 0
+
+
+def test_one_seeds_cost_has_the_range_of_its_timings(tmp_path: Path) -> None:
+    """What the machine did beside is no loss's merit: trainings of one loss differ by it too."""
+    store = Store(tmp_path / "made")
+    speeds = {"l2": [100.0, 50.0, 80.0], "l1": [110.0, 90.0, 100.0]}  # the final, two trials
+    cells = [synthetic.describe("photos32", loss, 1, trials=2) for loss in speeds]
+    for cell, (final, *trials) in zip(cells, speeds.values(), strict=True):
+        store.write(synthetic.row(cell, "final", 0, 0.1, images_per_second=final))
+        for number, speed in enumerate(trials):
+            store.write(synthetic.row(cell, "tune", number, 0.1, images_per_second=speed))
+    synthetic.write_grid(store, cells)
+    group = collect(store, store.grid())[0]
+    data = quality_data(group).set_index("loss")
+    l1 = data.loc["l1"]
+    assert (l1["cost_low"], l1["cost"], l1["cost_high"]) == pytest.approx(
+        (50 / 110, 100 / 110, 100 / 90)
+    )
+    assert np.isnan(data.loc["l2", "cost_low"])  # one by definition
+    assert "horizontal bars: range of the timings, trials included" in meaning(quality_data(group))
+    assert (
+        "`l1` costs 0.91× a step of `l2` (fastest of 3 timings each; one loss's own timings lie up "
+        "to 2.00× apart, and no ratio nearer to 1 than that means anything)."
+    ) in answer(group)[0]
