@@ -52,7 +52,8 @@ def test_the_loss_of_your_own_has_the_value_it_says(own_loss: Path) -> None:
 def test_the_commands_for_a_loss_of_your_own_run(
     own_loss: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    check, run = block("", "harness check my_loss.py").strip().splitlines()
+    text = block("", "harness check my_loss.py").replace("\\\n", " ")
+    check, run = text.strip().splitlines()
     small = ["--dataset", "digits16", "--model", "conv4[width=4,mlp=16]", "-n"]
     for line, more in ((check, ["--size", "16"]), (run, small)):
         with pytest.raises(SystemExit) as ended:
