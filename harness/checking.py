@@ -5,10 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 import losses
-from harness import components, plugins, weights
+from harness import components, image_file, plugins, weights
 from harness.components import Term
 from harness.errors import HarnessError
 
@@ -67,14 +65,14 @@ def check(
 
     Raises:
         HarnessError: an unknown name, a file that cannot be imported or has no loss, a loss that
-            refuses these options or images, missing weights, or images outside [0, 1].
+            refuses these options or images, missing weights, or a file without images in [0, 1].
     """
     if min(size, channels, latent) < 1:
         raise HarnessError(f"size {size}, channels {channels} and latent {latent} must be positive")
     plugins.load_all(files)
     is_file = target.endswith(".py") or Path(target).is_file()
     names = plugins.load(target) if is_file else [target]
-    given = None if images is None else _read(images)
+    given = None if images is None else image_file.read(images)
     shape = (channels, size, size) if given is None else tuple(given.shape[1:])
     return [_verdict(name, shape, latent, given) for name in names]
 
@@ -121,7 +119,11 @@ def _try_to_build(spec: str, make: "Make", shape: Shape, latent: int) -> None:
     try:
         make(image_shape=shape, latent_size=latent, generator=None)
     except ValueError as error:
-        raise HarnessError(f"{spec}: {error}") from error
+        from losses.conformance.places import place
+
+        # A refusal has a class or words of its own; a bare ValueError may be a slip of the source.
+        where = place(error) if type(error) is ValueError else ""
+        raise HarnessError(f"{spec}: {error}{where}") from error
     except Exception:  # the loss's own mistake: a finding of the suite
         return
 
@@ -170,19 +172,3 @@ def _shown(path: str) -> str:
     here = Path.cwd()
     found = Path(path)
     return str(found.relative_to(here) if found.is_relative_to(here) else found)
-
-
-def _read(path: Path) -> "Tensor":
-    import torch
-
-    try:
-        images = torch.from_numpy(np.load(path, allow_pickle=False))
-    except (OSError, ValueError, TypeError) as error:
-        raise HarnessError(
-            f"cannot read images from {path} ({error}): give a .npy file of floats (N, C, H, W)"
-        ) from None
-    if images.ndim != 4:
-        raise HarnessError(
-            f"{path} has the shape {tuple(images.shape)}: give images of shape (N, C, H, W)"
-        )
-    return images

@@ -16,8 +16,14 @@ def verdict(console: Console, found: "Verdict") -> None:
     """Print every failure with its reason and fix, the notes, and what to type next."""
     shape = "x".join(str(side) for side in found.image_shape)
     console.print(Text(f"{found.loss}  ({found.source}; images {shape})", "bold"), soft_wrap=True)
+    told: dict[tuple[str, str], str] = {}
     for result in found.of("failed"):
-        _line(console, Text.assemble((f"FAILED  {result.name}: ", "bold red"), result.message))
+        # One cause ends several checks in the same error: its advice is given once.
+        first = told.setdefault((result.message, result.fix), result.name)
+        message = result.message if first == result.name else f"as in {first}"
+        _line(console, Text.assemble((f"FAILED  {result.name}: ", "bold red"), message))
+        if first != result.name:
+            continue
         _line(console, Text(f"fix: {result.fix}"), 8)
         _line(console, Text(f"why: {result.why}", "dim"), 8)
     for result in found.of("note"):
@@ -25,8 +31,9 @@ def verdict(console: Console, found: "Verdict") -> None:
     names = ", ".join(result.name for result in found.of("passed"))
     if names:
         _line(console, Text.assemble(("passed  ", "green"), names))
-    for reason, skipped in _by_reason(found).items():
-        _line(console, Text(f"skipped {', '.join(skipped)}: {reason}", "dim"))
+    if reasons := _by_reason(found):
+        parts = (f"{', '.join(skipped)} ({reason})" for reason, skipped in reasons.items())
+        _line(console, Text(f"skipped {'; '.join(parts)}", "dim"))
     console.print(Text(_sum(found)), soft_wrap=True)
 
 

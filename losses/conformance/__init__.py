@@ -14,15 +14,14 @@ harness would break on the loss or compare it wrongly; a note is worth a look, n
 from __future__ import annotations
 
 import inspect
-import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from torch import Tensor
 
-from losses.conformance import declared, gradients, hooks, moves, randomness, state, values
+from losses.conformance import declared, gradients, hooks, moves, randomness, scale, state, values
+from losses.conformance.places import described, place
 from losses.conformance.subject import (
     Failure,
     ImagesOutOfRange,
@@ -47,6 +46,10 @@ __all__ = [
     "run",
 ]
 
+_MEND = "mend that line; what cannot work is refused in __init__ with InvalidOption"
+_ELSEWHERE = (
+    "no line of the loss raised it, but the use of what it returned: see the other failures"
+)
 Kind = Literal["passed", "failed", "note", "skipped"]
 _KINDS: dict[type, Kind] = {Failure: "failed", Note: "note", Skipped: "skipped"}
 
@@ -81,14 +84,15 @@ CHECKS: tuple[Check, ...] = (
     Check("attributes", declared.attributes),
     Check("options", declared.options),
     Check("shape", values.shape, essential=True),
+    # These two explain failures of those that follow.
+    Check("batch", values.batch),
+    Check("gradient", gradients.reaches),
     Check("dtype", values.dtype),
     Check("logits", values.logits),
     Check("inputs", values.inputs),
     Check("finite", values.finite),
-    Check("batch", values.batch),
     Check("randomness", randomness.randomness),
     Check("evaluation", randomness.evaluation),
-    Check("gradient", gradients.reaches),
     Check("slope", gradients.slope),
     Check("training", gradients.training),
     Check("state", state.state),
@@ -101,6 +105,7 @@ CHECKS: tuple[Check, ...] = (
     Check("decoder loss", hooks.decoder_loss),
     Check("schedule", hooks.schedule),
     Check("snapshot", hooks.snapshot),
+    Check("scale", scale.scale),
     Check("noise", values.noise),
     Check("identity", values.identity),
 )
@@ -145,29 +150,8 @@ def examine(check: Check, subject: Subject) -> Result:
     try:
         outcome = check.function(subject)
     except Exception as error:
-        outcome = Failure(
-            _described(error),
-            "mend that line; what cannot work is refused in __init__ with InvalidOption",
-        )
+        outcome = Failure(described(error), _MEND if place(error) else _ELSEWHERE)
     if outcome is None:
         return Result(check.name, "passed", "", "", check.why)
     fix = outcome.fix if isinstance(outcome, Failure) else ""
     return Result(check.name, _KINDS[type(outcome)], outcome.message, fix, check.why)
-
-
-def _described(error: Exception) -> str:
-    """Return the error and the place in the loss's own source where it arose."""
-    suite, package = Path(__file__).parent, Path(__file__).parents[1]
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if suite not in Path(frame.filename).parents and "site-packages" not in frame.filename
-    ]
-    # A loss from outside may fail in code of this package: the line to mend is that which called.
-    ours = {package, package.parent / "harness"}
-    outside = [each for each in frames if not ours & set(Path(each.filename).parents)]
-    frames = outside or frames
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
-    if not frames:
-        return text
-    return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"

@@ -8,6 +8,7 @@ import re
 from typing import Any, get_args, get_origin, get_type_hints
 
 from losses.base import ReconstructionLoss
+from losses.conformance.places import described
 from losses.conformance.subject import Failure, Note, Outcome, Skipped, Subject
 from losses.options import CONTEXT, defaults
 from losses.sum import WeightedSum
@@ -134,11 +135,11 @@ def _tried(subject: Subject, name: str, value: Any) -> Outcome:
         return None
     except Exception as error:
         return Failure(
-            f"{name}={value!r} ends in {type(error).__name__}: {' '.join(str(error).split())}",
+            f"{name}={value!r} ends in {described(error)}",
             f'check it in __init__: raise InvalidOption(f"{name} is {{{name}!r}}; give …")',
         )
     try:
         energy = loss.eval()(*subject.batch()).detach()
     except Exception as error:
-        return Note(f"{name}={value!r} is taken and then ends in {type(error).__name__}")
+        return Note(f"{name}={value!r} is taken and then ends in {described(error)}")
     return None if energy.isfinite().all() else Note(f"{name}={value!r} gives no finite energy")

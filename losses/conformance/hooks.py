@@ -10,6 +10,7 @@ from losses.conformance.subject import Failure, Note, Outcome, Skipped, Subject
 
 # Epochs, in the full budget's count, that a schedule may be asked for.
 TIMES = (0, 0.0, 0.37, 5.0, 1000.0)
+_ABSENT = "the loss has none"
 
 
 def main_parameters(subject: Subject) -> Outcome:
@@ -39,7 +40,7 @@ def _untrained(subject: Subject, chosen: set[int]) -> Outcome:
     idle = [name for name, p in loss.named_parameters() if p.requires_grad and id(p) not in trained]
     if idle:
         return Note(f"nobody trains {', '.join(idle[:3])}: main_parameters() does not return it")
-    return None if chosen else Skipped("no main parameters")
+    return None if chosen else Skipped(_ABSENT)
 
 
 def companion(subject: Subject) -> Outcome:
@@ -53,7 +54,7 @@ def companion(subject: Subject) -> Outcome:
         has, lacks = ("companion", "companion_loss")[:: 1 if loss.companion_loss is None else -1]
         return Failure(f"it has a {has} but no {lacks}", "define both or none")
     if loss.companion is None or loss.companion_loss is None:
-        return Skipped("no companion")
+        return Skipped(_ABSENT)
     asked = subject.batch().asking()
     energy = loss(*asked)
     if energy.requires_grad:
@@ -92,7 +93,7 @@ def decoder_loss(subject: Subject) -> Outcome:
     """`decoder_loss` is a scalar or one value per image, finite, with a gradient to train by."""
     loss = subject.loss()
     if loss.decoder_loss is None:
-        return Skipped("no decoder loss")
+        return Skipped(_ABSENT)
     recon, target, latent = subject.batch().asking()
     generated = subject.batch(seed=9).recon.requires_grad_()
     value = loss.decoder_loss(recon, target, latent, generated)
@@ -142,7 +143,7 @@ def snapshot(subject: Subject) -> Outcome:
             return Failure(f"snapshot's {name!r} has no entry per image", "return tensors (B, …)")
     if not all(torch.equal(a, b) for a, b in zip(before, _everything(loss), strict=True)):
         return Failure("snapshot changes the loss or draws", "compute it from the state alone")
-    return None if found else Skipped("no snapshot")
+    return None if found else Skipped(_ABSENT)
 
 
 def _everything(loss: ReconstructionLoss) -> list[Tensor]:

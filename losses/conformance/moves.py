@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from losses.base import ReconstructionLoss
+from losses.conformance.places import place
 from losses.conformance.subject import Batch, Failure, Note, Outcome, Skipped, Subject
 
 _ELSEWHERE = ("same device", "expected device", "generator", "to be on device")
@@ -42,10 +43,12 @@ def devices(subject: Subject) -> Outcome:
                 if loss.train(training)(*batch).shape != (3,):
                     return Failure("another device changes the shape of the result", _MOVE)
     except (RuntimeError, NotImplementedError) as error:
-        text = " ".join(str(error).split())
+        text, where = " ".join(str(error).split()), place(error)
         if any(sign in text for sign in _ELSEWHERE):
-            return Failure(f"moved to another device it fails: {text[:150]}", _MOVE)
-        return Note(f"each step waits for a value from the device, slow on a GPU: {text[:150]}")
+            return Failure(f"moved to another device it fails: {text[:150]}{where}", _MOVE)
+        return Note(
+            f"each step waits for a value from the device, slow on a GPU: {text[:150]}{where}"
+        )
     return None
 
 

@@ -120,7 +120,7 @@ class Subject:
 
 
 def _checked(images: Tensor) -> Tensor:
-    if images.dim() != 4 or not len(images):
+    if images.dim() != 4 or not images.numel():
         raise ImagesOutOfRange(
             f"the images have the shape {tuple(images.shape)}; give some of (N, C, H, W)"
         )

@@ -394,7 +394,7 @@ def test_check_says_what_is_wrong_and_how_to_go_on(
     write()
     assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 0
     out = capsys.readouterr().out
-    assert "edge-loss conforms: none of 26 checks failed" in out
+    assert "edge-loss conforms: none of 27 checks failed" in out
     assert "harness run --plugin my_loss.py --dataset photos --loss l2 --loss edge-loss" in out
     write(
         SOURCE.replace("(recon - target)", "(recon - target).detach()").replace(
@@ -405,6 +405,35 @@ def test_check_says_what_is_wrong_and_how_to_go_on(
     out = capsys.readouterr().out
     assert "FAILED  gradient: the energy does not depend on recon for autograd" in out
     assert "fix: no detach()" in out and "why: The gradient reaches" in out
+
+
+def test_one_cause_and_what_is_absent_are_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = SOURCE.replace("(recon - target)", "(recon - target).detach()")
+    write(source.replace("error = recon", "error = recon.detach()"))
+    arguments = ("check", "my_loss.py", "--size", "16")
+    assert call(*arguments, monkeypatch=monkeypatch) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert "FAILED  slope: as in finite" in lines and "FAILED  training: as in finite" in lines
+    assert sum("does not require grad" in line for line in lines) == 1
+    (skipped,) = [line for line in lines if line.startswith("skipped")]
+    assert "main parameters, companion, decoder loss, snapshot (the loss has none)" in skipped
+    forget()
+    assert call(*arguments, "--json", monkeypatch=monkeypatch) == 2
+    (found,) = json.loads(capsys.readouterr().out)
+    told = {each["name"]: each for each in found["results"]}
+    assert "does not require grad" in told["training"]["message"]
+    assert told["snapshot"]["kind"] == told["companion"]["kind"] == "skipped"
+
+
+def test_a_slip_in_a_constructor_is_located(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(SOURCE.replace("self.weight = weight", "self.weight = float('two')"))
+    assert call("check", "my_loss.py", "--size", "16", monkeypatch=monkeypatch) == 2
+    err = capsys.readouterr().err
+    assert "could not convert string to float: 'two' (my_loss.py, line 13)" in err
 
 
 def test_check_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,8 +458,18 @@ def test_check_as_json(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
         (["ssim", "--size", "0"], "size 0, channels 3 and latent 16 must be positive"),
         (["l2", "--images", "bytes.npy"], "the images are uint8; give floats in [0, 1]"),
         (["l2", "--images", "bright.npy"], "values from 0 to 255; give values in [0, 1]"),
-        (["l2", "--images", "flat.npy"], "flat.npy has the shape (8, 8): give images of shape"),
-        (["l2", "--images", "empty.py"], "cannot read images from empty.py"),
+        (["l2", "--images", "flat.npy"], "in [0, 1]: it has the shape (8, 8); make one with numpy"),
+        (
+            ["l2", "--images", "nothing"],
+            "nothing is no .npy array of images (N, C, H, W) in [0, 1]",
+        ),
+        (["l2", "--images", "nothing"], "it is empty; make one with numpy.save(path, images)"),
+        (["l2", "--images", "empty.py"], "empty.py is no .npy array of images (N, C, H, W)"),
+        (["l2", "--images", "two.npz"], "it is an .npz archive of arrays; make one with"),
+        (["l2", "--images", "zip.npy"], "it is damaged, holds objects or has another format"),
+        (["l2", "--images", "objects.npy"], "it is damaged, holds objects or has another format"),
+        (["l2", "--images", "words.npy"], "its values are <U1, not numbers"),
+        (["l2", "--images", "none.npy"], "cannot read images from none.npy: No such file"),
         (["lpips"], "the pretrained weights"),
     ],
 )
@@ -450,9 +489,15 @@ def test_what_cannot_be_checked_is_refused(
     np.save("bytes.npy", image.astype(np.uint8))
     np.save("bright.npy", image)
     np.save("flat.npy", image[0, 0])
+    Path("nothing").touch()
+    Path("zip.npy").write_bytes(b"PK\3\4 and no more")
+    np.savez("two.npz", image, image)
+    np.save("objects.npy", np.array([{}]), allow_pickle=True)
+    np.save("words.npy", np.array(["a"]))
     assert call("check", *arguments, monkeypatch=monkeypatch) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ") and err.count("\n") == 1 and message in err
+    assert "unsafely" not in err and "pickle" not in err
 
 
 def test_images_of_a_file_are_what_is_checked(
@@ -460,7 +505,7 @@ def test_images_of_a_file_are_what_is_checked(
 ) -> None:
     import numpy as np
 
-    np.save("images.npy", np.random.default_rng(0).random((3, 1, 9, 7)))
+    np.save("images.npy", np.random.default_rng(0).random((3, 1, 9, 7)).astype(">f4"))
     assert call("check", "l2", "--images", "images.npy", monkeypatch=monkeypatch) == 0
     assert "images 1x9x7" in capsys.readouterr().out
 

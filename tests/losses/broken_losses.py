@@ -27,6 +27,30 @@ class Sound(ReconstructionLoss):
         return self.weight * (recon - target).square().flatten(1).sum(1) / 2
 
 
+class PixelMean(Sound):
+    def energy(self, recon, target):
+        return (recon - target).square().mean((1, 2, 3))
+
+
+class PixelRoot(Sound):
+    """The 4-norm, which grows by 1.41: a definition, not a forgotten factor."""
+
+    def energy(self, recon, target):
+        return ((recon - target) ** 4).sum((1, 2, 3)).add(1e-8) ** 0.25
+
+
+class OneSize(Sound):
+    def __init__(self, **context: Unpack[Context]) -> None:
+        super().__init__(**context)
+        if self.image_shape[1] != 16:
+            raise InvalidOption(f"images of {self.image_shape[1]} pixels; give 16")
+
+
+class OneSizeUnsaid(Sound):
+    def energy(self, recon, target):
+        return super().energy(recon, target) + recon[:, 0, 0] @ recon.new_zeros(16)
+
+
 class NoContext(Sound):
     def __init__(self, **context: Any) -> None:
         ReconstructionLoss.__init__(self)

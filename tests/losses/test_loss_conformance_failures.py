@@ -1,5 +1,6 @@
 """Every check notices a loss that breaks what it asks, and lets a sound one pass."""
 
+import random
 from typing import Any
 
 import broken_losses as broken
@@ -74,6 +75,7 @@ NOTES = [
     ("devices", broken.Waits, "each step waits for a value from the device"),
     ("main parameters", broken.ForgottenParameter, "nobody trains scale"),
     ("schedule", broken.NeverStarts, "start_epoch changes nothing"),
+    ("scale", broken.PixelMean, "of four times the pixels is 1.0 times as large; losses here sum"),
     ("noise", broken.ComparesSpread, "does not rise with the share of noise"),
     ("identity", broken.LikesHalf, "a perfect reconstruction costs more"),
 ]
@@ -107,6 +109,53 @@ def test_a_sound_loss_passes(kind: type[ReconstructionLoss]) -> None:
     results = run(kind)
     assert [result.name for result in results] == list(BY_NAME)
     assert [result for result in results if result.kind in ("failed", "note")] == []
+
+
+@pytest.mark.parametrize("images", [None, torch.rand(40, 1, 16, 16)])
+def test_a_mean_over_pixels_is_noted_and_a_norm_is_not(images: torch.Tensor | None) -> None:
+    kinds = (broken.PixelMean, broken.PixelRoot, broken.Sound)
+    found = [examine(BY_NAME["scale"], Subject(kind, images=images)).kind for kind in kinds]
+    assert found == ["note", "passed", "passed"]
+
+
+def test_a_loss_of_one_size_has_no_scale() -> None:
+    refused = examine(BY_NAME["scale"], Subject(broken.OneSize))
+    assert refused.kind == "skipped"
+    assert refused.message.endswith("of twice the side: images of 32 pixels; give 16")
+    fails = examine(BY_NAME["scale"], Subject(broken.OneSizeUnsaid))
+    assert fails.kind == "skipped"
+    assert "RuntimeError" in fails.message and "(broken_losses.py, line " in fails.message
+
+
+def test_what_explains_other_failures_comes_first() -> None:
+    failed = [result.name for result in run(broken.Detached) if result.kind == "failed"]
+    assert failed[0] == "gradient"
+    names = list(BY_NAME)
+    assert max(names.index("batch"), names.index("gradient")) < names.index("finite")
+
+
+def test_a_line_is_blamed_only_where_one_raised() -> None:
+    results = {result.name: result for result in run(broken.Detached)}
+    assert results["slope"].message.startswith("RuntimeError: element 0 of tensors does not")
+    assert results["slope"].fix.startswith("no line of the loss raised it")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("options", broken.Divides), ("options", broken.DividesLater), ("devices", broken.Waits)],
+)
+def test_errors_that_a_check_foresees_say_where(name: str, kind: type) -> None:
+    assert "(broken_losses.py, line " in examine(BY_NAME[name], Subject(kind)).message
+
+
+def test_an_error_of_the_standard_library_is_that_of_the_line_that_called() -> None:
+    class Chooses(broken.Sound):
+        def energy(self, recon: Any, target: Any) -> Any:
+            return super().energy(recon, target) * random.choice([])
+
+    (result,) = run(Chooses, checks=[BY_NAME["shape"]])
+    assert "IndexError" in result.message
+    assert "(test_loss_conformance_failures.py, line " in result.message
 
 
 def test_a_factor_held_constant_may_be_declared() -> None:
@@ -151,6 +200,7 @@ def test_images_may_be_given() -> None:
         (torch.full((2, 1, 8, 8), -0.5), "values from -0.5 to -0.5"),
         (torch.full((2, 1, 8, 8), torch.nan), "values from nan to nan"),
         (torch.zeros(2, 1, 8, 8, dtype=torch.uint8), "the images are uint8; give floats in [0, 1]"),
+        (torch.zeros(2, 1, 0, 8), "the shape (2, 1, 0, 8); give some of (N, C, H, W)"),
         (torch.zeros(1, 8, 8), "the shape (1, 8, 8); give some of (N, C, H, W)"),
     ],
 )
