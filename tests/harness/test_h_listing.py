@@ -17,6 +17,13 @@ def test_lists_name_every_component() -> None:
         listing.listing("metric")
 
 
+def test_the_help_names_every_kind() -> None:
+    from harness.documentation import commands
+
+    section = commands.page().split("## harness list\n")[1].split("\n## ")[0]
+    assert all(section.count(kind) >= 2 for kind in listing.KINDS)
+
+
 def test_kinds_are_counted() -> None:
     counts = {record["kind"]: record["count"] for record in listing.kinds()}
     assert list(counts) == [*listing.KINDS]
