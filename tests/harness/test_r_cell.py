@@ -262,8 +262,8 @@ def test_scoring_again_needs_models_data_and_weights(
     """Each missing thing is one sentence, and no row is written."""
     monkeypatch.setattr(weights, "find", lambda name: None)
     store = Store(copied / "tiny")
-    with pytest.raises(HarnessError, match=r"no stored model in .* matches 'vgg'"):
-        rescore.rescore(store, device="cpu", only="vgg")
+    with pytest.raises(HarnessError, match=f"'\\*vgg' matches none of the 1 cells.*{CELL.id}"):
+        rescore.rescore(store, device="cpu", only="*vgg")
     with pytest.raises(HarnessError, match="squeezenet"):
         rescore.rescore(store, device="cpu", features="squeezenet")
     with pytest.raises(HarnessError, match="features"):
@@ -272,8 +272,9 @@ def test_scoring_again_needs_models_data_and_weights(
         rescore.rescore(Store(store.root), device="cpu")
     for path in (copied / "tiny" / "_models").iterdir():
         path.unlink()
-    with pytest.raises(HarnessError, match="--keep-models all"):
-        rescore.rescore(store, device="cpu")
+    for only, said in ((None, ""), ("*-l2-*", "of the 1 cells that match .*")):
+        with pytest.raises(HarnessError, match=f"{said}: run with --keep-models all"):
+            rescore.rescore(store, device="cpu", only=only)
     assert len(rows_of(copied)) == 5
 
 
