@@ -98,7 +98,7 @@ def _models(store: Store, only: str | None) -> list[tuple[dict[str, Any], Path]]
     models = [(row, _model_path(store, row)) for row in chosen]
     kept = [(row, path) for row, path in models if path.exists() and _trained(row, path)]
     if not kept:
-        of = f" of the {len(wanted)} cells that match --only {only!r}" if only and cells else ""
+        of = f" of a cell that matches --only {only!r}" if only else ""
         raise HarnessError(f"no stored model in {store.root}{of}: run with --keep-models all")
     return kept
 

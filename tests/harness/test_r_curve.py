@@ -306,7 +306,7 @@ def test_the_estimate_counts_full_budgets() -> None:
 def test_a_wrong_number_of_points_is_one_sentence(
     value: Any, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(HarnessError, match=f"curve_points = {value!r} : {why}"):
+    with pytest.raises(HarnessError, match=f"curve_points = {value!r}: {why}"):
         tiny.tiny_cell("l2", curve_points=value)
     given = f"curve_points={str(value).lower()}"
     monkeypatch.setattr(sys, "argv", ["harness", "run", "--loss", "l2", "--set", given, "-n"])
