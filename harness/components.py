@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from harness import plugins
 from harness.errors import HarnessError, suggestion
+from harness.invalid import demand
 from harness.specs import Spec, Value, format_spec, format_value, parse, parse_sum
 
 Kind = Literal["loss", "model", "dataset"]
@@ -219,7 +220,7 @@ def _resolve(kind: Kind, spec: Spec) -> tuple[str, dict[str, Value], str]:
         key = str(first["loc"][0])
         reason = "is missing" if first["type"] == "missing" else f"= {given.get(key)!r} is invalid"
         raise HarnessError(
-            f"{kind} {spec.name!r}: option {key} {reason} ({first['msg'].lower()})"
+            f"{kind} {spec.name!r}: option {key} {reason} ({demand(first) or first['msg'].lower()})"
         ) from None
     defaults = {key: field.default for key, field in schema.model_fields.items()}
     sized = spec.name[-1].isdigit()  # as celeba64, whose name says it

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from harness import components, plugins, presets
 from harness.components import Component, Term
 from harness.errors import HarnessError, suggestion
+from harness.invalid import explain
 from harness.protocol import Protocol
 from harness.specs import slug
 
@@ -110,19 +111,16 @@ class Grid(BaseModel):
     plugins: list[str] = Field(default_factory=list)  # files of losses, beside the TOML file
     include: list[str] = Field(default_factory=list)  # grids of the package
     protocol: dict[str, Any] = Field(default_factory=dict)
-    block: list[Block]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _need_no_block_beside_included_ones(cls, content: Any) -> Any:
-        if isinstance(content, dict) and content.get("include"):
-            return {"block": []} | content
-        return content
+    block: list[Block] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _check_not_empty(self) -> Self:
         if not self.block and not self.include:
-            raise ValueError("block = [] is invalid: write at least one [[block]]")
+            given = "block" in self.model_fields_set
+            what = "block = [] is invalid" if given else "the key 'block' is missing"
+            raise ValueError(
+                f"{what}: write at least one [[block]] with the keys losses, datasets and models"
+            )
         return self
 
     @field_validator("name")
@@ -161,14 +159,29 @@ class Grid(BaseModel):
             for model in block.models:
                 for item in block.losses:
                     entry = Entry(loss=item) if isinstance(item, str) else item
-                    layers = (self.protocol, block.protocol, entry.protocol)
-                    keys = {k: v for layer in layers for k, v in presets.expand(layer).items()}
                     yield Cell(
                         dataset=components.resolve("dataset", dataset),
                         model=components.resolve("model", model),
                         loss=components.resolve_loss(entry.loss),
-                        protocol=make_protocol(keys),
+                        protocol=self._protocol(block, entry),
                     )
+
+    def _protocol(self, block: Block, entry: Entry) -> Protocol:
+        layers = (self.protocol, block.protocol, entry.protocol)
+        return make_protocol({k: v for each in layers for k, v in presets.expand(each).items()})
+
+    def check_protocols(self, origin: str) -> None:
+        """Refuse a wrong key or value of a protocol, named with where the grid came from.
+
+        Raises:
+            HarnessError: an unknown or invalid key of a protocol, or an unknown preset.
+        """
+        for block in self.block:
+            for item in block.losses:
+                try:
+                    self._protocol(block, Entry(loss=item) if isinstance(item, str) else item)
+                except HarnessError as error:
+                    raise HarnessError(f"{origin}: {error}") from None
 
 
 def names() -> list[str]:
@@ -183,8 +196,12 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
     Raises:
         HarnessError: unknown name, missing file, malformed TOML, unknown or invalid key.
     """
+    path = Path(name)
+    if name.strip() and name not in names() and _is_folder(path):
+        files = sorted(path.glob("*.toml"))
+        example = files[0] if files else path / "grid.toml"
+        raise HarnessError(f"--grid {name} is a folder: name a TOML file, such as {example}")
     if name.endswith(".toml"):
-        path = Path(name)
         if not path.is_file():
             raise HarnessError(f"there is no grid file {name}")
         grid = parse(_text(path), name, overrides or {})
@@ -196,6 +213,13 @@ def load(name: str, overrides: dict[str, Any] | None = None) -> Grid:
         )
     text = (resources.files("harness") / "grids" / f"{name}.toml").read_text()
     return parse(text, name, overrides or {})
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _text(path: Path) -> str:
@@ -216,11 +240,16 @@ def parse(text: str, origin: str, overrides: dict[str, Any]) -> Grid:
 
 
 def make(content: dict[str, Any], origin: str, overrides: dict[str, Any]) -> Grid:
-    """Validate a grid given as plain data."""
+    """Validate a grid given as plain data; `origin` names it in errors.
+
+    Raises:
+        HarnessError: an unknown or invalid key, an unknown preset or included grid.
+    """
     try:
         grid = Grid.model_validate(content)
     except ValidationError as error:
-        raise HarnessError(f"{origin}: {explain(error, _MODELS)}") from None
+        raise HarnessError(f"{origin}: {explain(error, [Grid, Block, Entry])}") from None
+    grid.check_protocols(origin)  # before the overrides: what they get wrong is not the file's
     if grid.include:
         grid.block, grid.protocol = [*_included(grid.include, origin), *_written_out(grid)], {}
     if not overrides:
@@ -281,50 +310,21 @@ def select(cells: list[Cell], pattern: str | None) -> list[Cell]:
     """
     if not pattern:
         return cells
+    found = matching([cell.id for cell in cells], pattern)
+    return [cell for cell in cells if cell.id in found]
+
+
+def matching(ids: list[str], pattern: str) -> set[str]:
+    """Return the ids that match the glob, or that contain the plain text.
+
+    Raises:
+        HarnessError: nothing matches.
+    """
     globbed = pattern if any(sign in pattern for sign in "*?[") else f"*{pattern}*"
-    found = [cell for cell in cells if fnmatch.fnmatchcase(cell.id, globbed)]
+    found = {each for each in ids if fnmatch.fnmatchcase(each, globbed)}
     if not found:
         raise HarnessError(
-            f"--only {pattern!r} matches none of the {len(cells)} cells, such as {cells[0].id}"
+            f"--only {pattern!r} matches none of the {len(ids)} cells, "
+            f"such as {' and '.join(ids[:2])}"
         )
     return found
-
-
-_MODELS: list[type[BaseModel]] = [Grid, Block, Entry]
-
-
-def explain(error: ValidationError, models: list[type[BaseModel]]) -> str:
-    """Return the first validation error as one clear sentence."""
-    # A misspelt key also shows as a missing one, and both as no text: name the misspelling.
-    ranks = {"extra_forbidden": 0, "missing": 1}
-    first = min(error.errors(), key=lambda item: ranks.get(item["type"], 2))
-    path = _place(first["loc"])
-    if first["type"] == "extra_forbidden":
-        key = str(first["loc"][-1])
-        valid = sorted(_level(first["loc"], models).model_fields)
-        return f"unknown key {key!r}{suggestion(key, valid)}; valid keys: {', '.join(valid)}"
-    if first["type"] == "missing":
-        return f"the key {path if ' of ' in path else repr(path)} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "value_error":
-        return message
-    if first["type"] == "list_type":
-        message = f"write a list such as [{json.dumps(first['input'])}]"
-    if first["type"] == "too_short":
-        message = "give at least one"
-    return f"{path} = {first['input']!r} is invalid: {message[0].lower()}{message[1:]}"
-
-
-def _place(loc: tuple[int | str, ...]) -> str:
-    """Return where a key stands: `losses.2 of [[block]] 1`, counted from one."""
-    parts = [str(p + 1) if isinstance(p, int) else p for p in loc if p not in ("Entry", "str")]
-    if parts[:1] == ["block"] and len(parts) > 2:
-        return f"{'.'.join(parts[2:])} of [[block]] {parts[1]}"
-    return ".".join(parts)
-
-
-def _level(loc: tuple[int | str, ...], models: list[type[BaseModel]]) -> type[BaseModel]:
-    """Return the model that the key at `loc` belongs to: the keys of others are no help there."""
-    if Entry in models and "Entry" in loc:
-        return Entry
-    return Block if Block in models and loc[0] == "block" else models[0]

@@ -11,6 +11,7 @@ from harness.errors import HarnessError, suggestion
 from harness.grid import Cell
 from harness.schema import plain
 from harness.store import Store, newest
+from harness.terminal.wording import show_command
 
 
 def grids_stored(results: Path) -> list[str]:
@@ -95,7 +96,10 @@ def find_cell(results: Path, text: str) -> tuple[Store, dict[str, Any]]:
         known = [entry["id"] for _, entry in every]
         raise HarnessError(f"no stored cell matches {text!r}{suggestion(text, known)}")
     if len(ids) > 1:
-        raise HarnessError(f"{text!r} matches {len(ids)} cells: {', '.join(ids[:5])}; say which")
+        raise HarnessError(
+            f"{text!r} matches {len(ids)} cells: {', '.join(ids[:5])}; say which, "
+            f"as in: {show_command(ids[0], results)}"
+        )
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""What there is to choose from: losses, models, datasets, grids, metrics; imports no torch."""
+"""What there is to choose from: losses, models, datasets and so on; imports no torch."""
 
 from typing import Any, get_args
 

@@ -119,7 +119,7 @@ def expand(keys: dict[str, Any]) -> dict[str, Any]:
     if "preset" not in keys:
         return keys
     name = keys["preset"]
-    if name not in PRESETS:
+    if not isinstance(name, str) or name not in PRESETS:
         hint = suggestion(str(name), PRESETS)
         raise HarnessError(f"unknown preset {name!r}{hint}; valid: {', '.join(PRESETS)}")
     return PRESETS[name].keys | {key: value for key, value in keys.items() if key != "preset"}

@@ -55,9 +55,10 @@ class Protocol(BaseModel):
         if given.get("tuning_epochs") is None and isinstance(epochs, int):
             given["tuning_epochs"] = max(1, epochs // 2)
         if given.get("objective") is None:
-            given["objective"] = f"{PREFIX.get(given.get('features', 'random'), 'frd')}_gen"
-        if given.get("direction") is None and given["objective"] in METRICS:
-            direction = METRICS[given["objective"]].direction
+            features = str(given.get("features", "random"))
+            given["objective"] = f"{PREFIX.get(features, 'frd')}_gen"
+        if given.get("direction") is None and str(given["objective"]) in METRICS:
+            direction = METRICS[str(given["objective"])].direction
             given["direction"] = "maximize" if direction == "maximize" else "minimize"
         return given
 

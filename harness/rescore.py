@@ -23,7 +23,7 @@ from harness import (
 )
 from harness import device as devices
 from harness.errors import HarnessError
-from harness.grid import Cell, make_protocol
+from harness.grid import Cell, make_protocol, matching
 from harness.metrics import IN_ANY_SPACE, METRICS
 from harness.protocol import Protocol
 from harness.schema import metric_columns, plain
@@ -46,10 +46,12 @@ def rescore(
     *,
     device: str,
     features: str | None = None,
-    only: str = "",
+    only: str | None = None,
     tell: Callable[[str, dict[str, Any]], None] = lambda cell, row: None,
 ) -> Rescored:
     """Evaluate every stored model of the grid on its test split and store new rows.
+
+    `only` is a glob of cells' ids, or a part of them, as `harness run --only` takes it.
 
     Points of a rate-quality curve are left as they are, for their models are not kept: the next run
     trains those again that another source scored.
@@ -60,7 +62,7 @@ def rescore(
     data changed since or cannot be read is skipped; the others are scored.
 
     Raises:
-        HarnessError: no stored model matches, unknown features, or their weights are missing.
+        HarnessError: no cell matches, no stored model, unknown features, or weights are missing.
         StoreError: a run holds the folder, or a row cannot be stored.
     """
     _check_features(features)
@@ -86,17 +88,18 @@ def _check_features(features: str | None) -> None:
         raise HarnessError(lacking)
 
 
-def _models(store: Store, only: str) -> list[tuple[dict[str, Any], Path]]:
+def _models(store: Store, only: str | None) -> list[tuple[dict[str, Any], Path]]:
     rows = newest(store.rows())
     store.tidy()
     finals = rows[(rows["stage"] == "final") & (rows["status"] == "ok")]
-    chosen = [row for row in finals.to_dict("records") if only in row["cell"]]
+    cells = sorted(set(rows["cell"]))
+    wanted = matching(cells, only) if only and cells else set(cells)
+    chosen = [row for row in finals.to_dict("records") if row["cell"] in wanted]
     models = [(row, _model_path(store, row)) for row in chosen]
     kept = [(row, path) for row, path in models if path.exists() and _trained(row, path)]
     if not kept:
-        raise HarnessError(
-            f"no stored model in {store.root} matches {only!r}: run with --keep-models all"
-        )
+        of = f" of a cell that matches --only {only!r}" if only else ""
+        raise HarnessError(f"no stored model in {store.root}{of}: run with --keep-models all")
     return kept
 
 

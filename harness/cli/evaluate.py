@@ -11,7 +11,13 @@ from harness.cli import output
 
 def evaluate(
     grid: shared.StoredGrid = None,
-    only: Annotated[str, typer.Option(help="Only cells whose id contains this.")] = "",
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Only cells whose id matches this glob, as *-l2-*, or contains this text.",
+            show_default=False,
+        ),
+    ] = None,
     features: Annotated[
         str | None, typer.Option(help="Also score in this feature space.", show_default=False)
     ] = None,

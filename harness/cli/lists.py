@@ -12,7 +12,8 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Argument(
-            help="losses, models, datasets, grids or metrics; these kinds without it.",
+            help="losses, models, datasets, grids, presets, metrics or weights; "
+            "these kinds without it.",
             autocompletion=shared.complete_kind,
         ),
     ] = None,
@@ -22,7 +23,7 @@ def list_(
     plugin: shared.Plugins = None,
     json: shared.Json = False,
 ) -> None:
-    """List losses, models, datasets, grids or metrics, or show the options of one."""
+    """List losses, models, datasets, grids, presets, metrics or weights, or show one in full."""
     from harness import listing, plugins
 
     plugins.load_all(plugin)

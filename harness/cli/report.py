@@ -32,9 +32,9 @@ def report(
     table: Annotated[
         str | None,
         typer.Option(
-            help="Print one table alone: its name, as ranks, or a document's "
-            "number, as dalal-1 or dalal-1-intervals; 2 is the table 2 of whichever document this "
-            "grid has.",
+            help="Print one table alone: its name, as ranks; main, or an ending as price, of the "
+            "grid's only group; or a document's number, as dalal-1 or dalal-1-intervals; 2 is the "
+            "table 2 of whichever document this grid has.",
             show_default=False,
         ),
     ] = None,

@@ -5,9 +5,10 @@ from typing import Any
 from harness.documentation.markdown import GENERATED, code, plain, table
 
 _INTRODUCTION = """\
-Exit codes: 0; 1 (cells failed, a check failed or a verdict changed); 2 (a mistake in the command,
-the grid or a file, told in one sentence); 130 (interrupted, the state is saved). With `--json` the
-answer is on standard output and everything else on standard error."""
+Exit codes: 0; 1 (of `run`, `probe`: a cell or probe failed; of `evaluate`: a cell was skipped; of
+`report --check`: a verdict changed); 2 (a mistake in the command, the grid or a file, told in one
+sentence; of `check`: a loss does not keep its contract); 130 (interrupted, the state is saved).
+With `--json` the answer is on standard output and everything else on standard error."""
 
 
 def page() -> str:

@@ -36,6 +36,8 @@ def offers(groups: list[Group]) -> list[Offer]:
     return [*found, *_of_report(every), *_of_papers(groups)] if groups else []
 
 
+MAIN = "main"  # what a group's main table is called for short
+
 # A group's tables by the ending of their names: module, function and what it takes beside the
 # group. Some bring Matplotlib, which takes a second: imported when they are made.
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -105,12 +107,16 @@ def _alone(
 def choose(asked: str, found: list[Offer]) -> Offer:
     """Return the table of a name, of a document's number as in `dalal-1`, or of a number alone.
 
-    `-intervals` after a number asks for the intervals of that table.
+    `-intervals` after a number asks for the intervals of that table. Where the grid has one group,
+    `main` is its main table and an ending such as `price` its further table of that name.
 
     Raises:
-        HarnessError: there is no such table, or a number is that of two documents.
+        HarnessError: there is no such table, or a number is that of two documents, or an ending
+            that of several groups.
     """
     named = {offer.name: offer for offer in found}
+    if asked not in named and asked in _short_names():
+        return named[_of_only_group(asked, list(named))]
     number = re.fullmatch(rf"(?:(\w+?)-)?(\d+)((?:{ENDING})?)", asked)
     if asked in named or number is None:
         return named[asked] if asked in named else _refuse(asked, found)
@@ -121,14 +127,35 @@ def choose(asked: str, found: list[Offer]) -> Offer:
     return named[names[0]] if names else _refuse(asked, found)
 
 
+def _short_names() -> dict[str, str]:
+    """The endings of a group's tables by what they are called for short."""
+    return {ending.removeprefix("-") or MAIN: ending for ending in _KINDS}
+
+
+def _of_only_group(asked: str, names: list[str]) -> str:
+    """Return the full name of a group's table, of which there must be one."""
+    full = [f"{group}{_short_names()[asked]}" for group in _main_tables(names)]
+    if len(full) > 1:
+        raise HarnessError(f"table {asked!r} is in {len(full)} groups: say {' or '.join(full)}")
+    return full[0]
+
+
+def _main_tables(names: list[str]) -> list[str]:
+    """The groups' main tables, which are named like the groups."""
+    return [name for name in names if f"{name}-price" in names]
+
+
 def _refuse(asked: str, found: list[Offer]) -> Offer:
     names = [offer.name for offer in found]
-    raise HarnessError(f"no table {asked!r}{suggestion(asked, names)}; there are: {_told(names)}")
+    near = suggestion(asked, [*names, *_short_names()])
+    raise HarnessError(f"no table {asked!r}{near}; there are: {_told(names)}")
 
 
 def _told(names: list[str]) -> str:
     """The names in one line: those of a group's further tables as endings of its main one."""
     ends = tuple(end for end in _KINDS if end)
-    groups = [name for name in names if f"{name}-price" in names]
+    groups = _main_tables(names)
     others = [name for name in names if name not in groups and not name.endswith(ends)]
+    if len(groups) == 1:
+        return f"{', '.join(others)}; of {groups[0]}: {', '.join(_short_names())}"
     return f"{', '.join(others)}; {', '.join(groups)}, and each of these with {', '.join(ends)}"

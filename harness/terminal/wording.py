@@ -80,5 +80,13 @@ def _without_nan(value: Any) -> Any:
 
 def report_command(grid_name: str, results: Path) -> str:
     """Return what to type for the report of a grid in this folder."""
-    where = [] if results == Path("results") else ["--results", str(results)]
-    return shlex.join(["harness", "report", "--grid", grid_name, *where])
+    return shlex.join(["harness", "report", "--grid", grid_name, *_where(results)])
+
+
+def show_command(cell: str, results: Path) -> str:
+    """Return what to type for everything known of a cell in this folder."""
+    return shlex.join(["harness", "show", cell, *_where(results)])
+
+
+def _where(results: Path) -> list[str]:
+    return [] if results == Path("results") else ["--results", str(results)]

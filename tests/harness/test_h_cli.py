@@ -61,6 +61,7 @@ def assert_refused(found: Ended, message: str) -> None:
     [
         (["run"], "nothing to run: give --grid NAME or --loss NAME"),
         (["run", "--grid", "smok"], "unknown grid 'smok' (did you mean 'smoke'?)"),
+        (["run", "--grid", "/tmp"], "--grid /tmp is a folder: name a TOML file, such as /tmp/"),
         (["run", "--grid", "none.toml"], "there is no grid file none.toml"),
         (["run", "--loss", "l3"], "unknown loss 'l3' (did you mean 'l2'?)"),
         (["run", "--loss", "l2 +"], "an empty place in the spec"),
@@ -81,12 +82,12 @@ def assert_refused(found: Ended, message: str) -> None:
         (["run", *QUICK, "--set", "beta_range=[1, 0.1]"], "beta_range = [1, 0.1] is not rising"),
         (
             ["run", *QUICK, "--set", "beta_range=[0, 1]"],
-            "is invalid: input should be greater than 0",
+            "beta_range.1 = 0: must be more than 0",
         ),
-        (["run", *QUICK, "--set", "beta=-1"], "beta = -1 is invalid"),
+        (["run", *QUICK, "--set", "beta=-1"], "beta = -1: must be more than 0"),
         (["run", *QUICK, "--set", "epoch=3"], "unknown key 'epoch' (did you mean 'epochs'?)"),
         (["run", *QUICK, "--set", "epochs"], "--set 'epochs' is not KEY=VALUE"),
-        (["run", *QUICK, "--trials", "0"], "trials = 0 is invalid"),
+        (["run", *QUICK, "--trials", "0"], "trials = 0: must be at least 1"),
         (["run", *QUICK, "--set", "batch=5000"], "larger than the training split of 1078 images"),
         (["run", *QUICK, "--set", "schedule=step[every=99]"], "never starts"),
         (

@@ -49,7 +49,7 @@ def test_canonical_text_of_a_sum_reads_back() -> None:
         (
             "model",
             "conv4[width=true]",
-            "option width = True is invalid (input should be a valid int",
+            "option width = True is invalid (must be a whole number)",
         ),
         ("model", "conv4[width=8.0]", "option width = 8.0 is invalid"),
         ("model", "conv4[image_shape=3]", "unknown option 'image_shape'"),

@@ -96,12 +96,26 @@ def block(losses: str) -> str:
     return f"[[block]]\n{losses}\ndatasets = ['digits']\nmodels = ['conv4']"
 
 
+GOOD = block("losses = ['l2']")
+WRITE = "write at least one [[block]] with the keys losses, datasets and models"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("a = ", "my.toml is not valid TOML"),
         ("titel = 'x'", "my.toml: unknown key 'titel' (did you mean 'title'?)"),
-        ("title = 'x'", "my.toml: the key 'block' is missing"),
+        ("title = 'x'", f"my.toml: the key 'block' is missing: {WRITE}"),
+        ("", f"my.toml: the key 'block' is missing: {WRITE}"),
+        ("protocol = 3", "my.toml: protocol = 3: must be a table"),
+        ("[protocol]\nepoch = 3\n" + GOOD, "my.toml: protocol: unknown key 'epoch' (did you"),
+        (GOOD + "\nprotocol = {trials = 'eight'}", "my.toml: protocol: trials = 'eight': must be"),
+        (
+            block("losses = [{loss = 'l2', protocol = {epochs = 0}}]"),
+            "my.toml: protocol: epochs = 0: must be at least 1",
+        ),
+        ("[protocol]\npreset = 'larson'\n" + GOOD, "my.toml: unknown preset 'larson' (did you"),
+        ("[protocol]\npreset = [1]\n" + GOOD, "my.toml: unknown preset [1]"),
         ("block = []", "my.toml: block = [] is invalid"),
         (
             "[[block]]\nlosses = ['l2']\nmodels = ['m']",
@@ -115,7 +129,7 @@ def block(losses: str) -> str:
             "unknown key 'loss' (did you mean 'losses'?); valid keys: datasets",
         ),
         (block("losses = [{protocol = {}}]"), "the key losses.1.loss of [[block]] 1 is missing"),
-        (block("losses = [3]"), "losses.1 of [[block]] 1 = 3 is invalid"),
+        (block("losses = [3]"), "losses.1 of [[block]] 1 = 3: must be text"),
         (
             "name = '../x'\n" + block("losses = ['l2']"),
             "the name '../x' of the grid cannot name a folder: write letters, digits, dots, dashes",
@@ -138,19 +152,25 @@ def test_one_sentence_for_a_wrong_grid(text: str, message: str) -> None:
     [
         ({"epoch": 3}, "protocol: unknown key 'epoch' (did you mean 'epochs'?)"),
         ({"learning_rate": 3}, "protocol: unknown key 'learning_rate'; valid keys: batch"),
-        ({"epochs": 0}, "epochs = 0 is invalid: input should be greater than or equal to 1"),
-        ({"epochs": 10.0}, "epochs = 10.0 is invalid: input should be a valid integer"),
-        ({"trials": True}, "trials = True is invalid"),
-        ({"batch": 1}, "batch = 1 is invalid"),
-        ({"lr": "fast"}, "lr = 'fast' is invalid"),
-        ({"lr": float("nan")}, "lr = nan is invalid"),
-        ({"beta": 0.0}, "beta = 0.0 is invalid: input should be greater than 0"),
+        ({"epochs": 0}, "epochs = 0: must be at least 1"),
+        ({"epochs": 10.0}, "epochs = 10.0: must be a whole number"),
+        ({"trials": True}, "trials = True: must be a whole number"),
+        ({"batch": 1}, "batch = 1: must be at least 2"),
+        ({"lr": "fast"}, "lr = 'fast': must be a number"),
+        ({"lr": float("nan")}, "lr = nan: must be a finite number"),
+        ({"beta": 0.0}, "beta = 0.0: must be more than 0"),
         ({"beta_range": [1.0, 0.1]}, "beta_range = [1, 0.1] is not rising: write [small"),
         ({"beta_range": [0.1, 0.1]}, "is not rising"),
-        ({"beta_range": [-1.0, 0.1]}, "= -1.0 is invalid"),
-        ({"beta_range": [0.1]}, "beta_range"),
+        ({"beta_range": [-1.0, 0.1]}, "beta_range.1 = -1.0: must be more than 0"),
+        ({"beta_range": [0.1]}, "beta_range = [0.1]: must have 2 values"),
+        ({"beta_range": []}, "beta_range = []: must have 2 values"),
+        ({"beta_range": [1.0, 2.0, 3.0]}, "must have at most 2 values, not 3"),
+        ({"beta_range": 3}, "beta_range = 3: must be a list"),
+        ({"objective": ["psnr"]}, "objective = ['psnr']: must be text"),
+        ({"features": ["random"]}, "features = ['random']: must be 'random', 'squeezenet'"),
+        ({"direction": "up"}, "direction = 'up': must be 'minimize' or 'maximize'"),
         ({"epochs": 4, "tuning_epochs": 5}, "tuning_epochs = 5 is more than epochs = 4"),
-        ({"features": "resnet"}, "features = 'resnet' is invalid"),
+        ({"features": "resnet"}, "features = 'resnet': must be 'random', 'squeezenet'"),
         ({"objective": "sharp"}, "unknown objective 'sharp'; metrics:"),
         (
             {"objective": "fid_gen"},
@@ -183,6 +203,22 @@ def test_only_selects_by_glob_or_part() -> None:
         grid.select(cells, "zz")
 
 
+def test_only_names_cells_where_none_matches() -> None:
+    ids = ["photos-l1-00", "photos-l2-11", "photos-ssim-22"]
+    assert grid.matching(ids, "*-l[12]-*") == set(ids[:2])
+    with pytest.raises(HarnessError) as caught:
+        grid.matching(ids, "*zz*")
+    assert str(caught.value) == (
+        "--only '*zz*' matches none of the 3 cells, such as photos-l1-00 and photos-l2-11"
+    )
+
+
+def test_a_wrong_key_of_the_command_line_is_not_the_files() -> None:
+    with pytest.raises(HarnessError) as caught:
+        grid.parse(GOOD, "my.toml", {"epoch": 3}).cells()
+    assert str(caught.value).startswith("protocol: unknown key 'epoch'")
+
+
 def test_loads_by_name_or_file(tmp_path: Path) -> None:
     assert grid.load("smoke").name == "smoke"
     path = tmp_path / "mine.toml"
@@ -204,7 +240,14 @@ def test_one_sentence_for_a_grid_that_cannot_be_loaded(tmp_path: Path) -> None:
         grid.load("smok")
     with pytest.raises(HarnessError, match=r"there is no grid file none\.toml"):
         grid.load("none.toml")
+    with pytest.raises(HarnessError, match=r"grid\.toml$") as caught:
+        grid.load(str(tmp_path))
+    assert str(caught.value).startswith(f"--grid {tmp_path} is a folder: name a TOML file, such as")
+    with pytest.raises(HarnessError, match="unknown grid 'xxx"):
+        grid.load("x" * 300)
     path = tmp_path / "latin.toml"
     path.write_bytes("title = 'é'".encode("latin-1"))
     with pytest.raises(HarnessError, match=r"cannot read the grid file .*latin\.toml: 'utf-8'"):
         grid.load(str(path))
+    with pytest.raises(HarnessError, match=r"is a folder: name a TOML file, such as .*latin\.toml"):
+        grid.load(str(tmp_path))

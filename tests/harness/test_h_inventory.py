@@ -82,8 +82,11 @@ def test_everything_known_of_a_cell(store: Store, tmp_path: Path) -> None:
 
 def test_a_cell_is_found_by_a_part_of_its_id_that_is_its_own(store: Store, tmp_path: Path) -> None:
     assert inventory.find_cell(tmp_path, CELLS[1].id)[1]["id"] == CELLS[1].id
-    with pytest.raises(HarnessError, match=r"'conv4' matches 2 cells: .*; say which"):
+    with pytest.raises(HarnessError, match=r"'conv4' matches 2 cells: .*; say which") as caught:
         inventory.find_cell(tmp_path, "conv4")
+    first = min(cell.id for cell in CELLS)
+    example = f", as in: harness show {first} --results {tmp_path}"
+    assert str(caught.value).endswith(example)
     with pytest.raises(HarnessError, match=r"no stored cell matches 'zz'$"):
         inventory.find_cell(tmp_path, "zz")
 

@@ -17,6 +17,23 @@ def test_lists_name_every_component() -> None:
         listing.listing("metric")
 
 
+def test_the_help_names_every_kind() -> None:
+    from harness.documentation import commands
+
+    section = commands.page().split("## harness list\n")[1].split("\n## ")[0]
+    assert all(section.count(kind) >= 2 for kind in listing.KINDS)
+
+
+def test_the_page_says_how_check_ends() -> None:
+    from harness.documentation import commands
+
+    head, told = commands.page().split("## harness check\n")
+    codes = " ".join(head.split("Exit codes: ")[1].split("```")[0].split())
+    one, two = codes.split("; 2 (")
+    assert "check`: a loss does not keep its contract" in two and "`check`" not in one
+    assert "Exit code 2 where it does not." in told
+
+
 def test_kinds_are_counted() -> None:
     counts = {record["kind"]: record["count"] for record in listing.kinds()}
     assert list(counts) == [*listing.KINDS]

@@ -262,8 +262,8 @@ def test_scoring_again_needs_models_data_and_weights(
     """Each missing thing is one sentence, and no row is written."""
     monkeypatch.setattr(weights, "find", lambda name: None)
     store = Store(copied / "tiny")
-    with pytest.raises(HarnessError, match=r"no stored model in .* matches 'vgg'"):
-        rescore.rescore(store, device="cpu", only="vgg")
+    with pytest.raises(HarnessError, match=f"'\\*vgg' matches none of the 1 cells.*{CELL.id}"):
+        rescore.rescore(store, device="cpu", only="*vgg")
     with pytest.raises(HarnessError, match="squeezenet"):
         rescore.rescore(store, device="cpu", features="squeezenet")
     with pytest.raises(HarnessError, match="features"):
@@ -272,8 +272,9 @@ def test_scoring_again_needs_models_data_and_weights(
         rescore.rescore(Store(store.root), device="cpu")
     for path in (copied / "tiny" / "_models").iterdir():
         path.unlink()
-    with pytest.raises(HarnessError, match="--keep-models all"):
-        rescore.rescore(store, device="cpu")
+    for only, said in ((None, ""), ("*-l2-*", "of a cell that matches .*")):
+        with pytest.raises(HarnessError, match=f"{said}: run with --keep-models all"):
+            rescore.rescore(store, device="cpu", only=only)
     assert len(rows_of(copied)) == 5
 
 
@@ -284,6 +285,8 @@ def test_scoring_again_skips_what_it_cannot_score_and_does_the_rest(
     second = tiny.tiny_cell("l1", beta=0.1)
     run_cell(tiny.assignment(second, copied))
     store = Store(copied / "tiny")
+    chosen = rescore.rescore(store, device="cpu", only="*-l[13]-*")
+    assert {each["cell"] for each in chosen.scored} == {second.id}
     damaged = store.artefact("models", CELL.id, 1, "safetensors")
     whole = damaged.read_bytes()
     damaged.write_bytes(b"cut")

@@ -295,18 +295,18 @@ def test_the_estimate_counts_full_budgets() -> None:
 @pytest.mark.parametrize(
     ("value", "why"),
     [
-        (0, "greater than or equal to 2"),
-        (1, "greater than or equal to 2"),
-        (-3, "greater than or equal to 2"),
-        ("x", "valid integer"),
-        (3.0, "valid integer"),
-        (True, "valid integer"),
+        (0, "must be at least 2"),
+        (1, "must be at least 2"),
+        (-3, "must be at least 2"),
+        ("x", "must be a whole number"),
+        (3.0, "must be a whole number"),
+        (True, "must be a whole number"),
     ],
 )
 def test_a_wrong_number_of_points_is_one_sentence(
     value: Any, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(HarnessError, match=f"curve_points = {value!r} is invalid: .*{why}"):
+    with pytest.raises(HarnessError, match=f"curve_points = {value!r}: {why}"):
         tiny.tiny_cell("l2", curve_points=value)
     given = f"curve_points={str(value).lower()}"
     monkeypatch.setattr(sys, "argv", ["harness", "run", "--loss", "l2", "--set", given, "-n"])

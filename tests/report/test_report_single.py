@@ -123,6 +123,48 @@ def test_a_number_of_one_document_is_enough(tmp_path: Path) -> None:
     assert "Dalal 2024, Table 1" in text and "published" in text
 
 
+@pytest.fixture
+def alone(tmp_path: Path) -> list[Offer]:
+    """What a grid of one group has."""
+    store = Store(tmp_path / "g")
+    synthetic.write_grid(store, [synthetic.describe("photos32", "l2", 1)])
+    return offers(collect(MergedStore(store.root, ()), store.grid()))
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ("main", "photos32-conv4"),
+        ("price", "photos32-conv4-price"),
+        ("rate-matched-full", "photos32-conv4-rate-matched-full"),
+        ("photos32-conv4-price", "photos32-conv4-price"),
+        ("protocol", "protocol"),
+    ],
+)
+def test_tables_of_the_only_group_by_their_endings(
+    alone: list[Offer], asked: str, name: str
+) -> None:
+    assert choose(asked, alone).name == name
+
+
+def test_a_short_name_of_several_groups_is_asked_back(groups: list[Group]) -> None:
+    for asked, ending in (("main", ""), ("comparisons", "-comparisons")):
+        with pytest.raises(HarnessError) as raised:
+            choose(asked, offers(groups))
+        assert str(raised.value) == (
+            f"table {asked!r} is in 2 groups: "
+            f"say photos32-conv4{ending} or digits-size-28-conv4{ending}"
+        )
+
+
+def test_an_unknown_table_of_one_group_lists_the_short_names(alone: list[Offer]) -> None:
+    with pytest.raises(HarnessError) as raised:
+        choose("prise", alone)
+    said = str(raised.value)
+    assert said.startswith("no table 'prise' (did you mean 'price'?); there are: ")
+    assert "of photos32-conv4: main, reconstruction, likelihood" in said
+
+
 @pytest.mark.parametrize("asked", ["7", "bredell-9", "photos32-con4", "", "1.5"])
 def test_an_unknown_table_lists_those_there_are(store: Store, asked: str) -> None:
     with pytest.raises(HarnessError) as raised:
