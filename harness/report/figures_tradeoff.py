@@ -77,6 +77,6 @@ def _scales(axes: Axes, found: list[tuple[Cell, pd.DataFrame]], metric: str) -> 
     axes.set_xlim(rates.min() / 1.3, rates.max() * 1.3)
     if rates.max() / rates.min() > 3:
         log_axis(axes, "x")
-    if (values > 0).all() and values.max() / values.min() > 10:
+    if (values > 0).all() and values.max() / values.min() > 4:
         axes.set_ylim(values.min() / 1.2, values.max() * 1.2)
         log_axis(axes, "y")

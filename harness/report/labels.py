@@ -53,6 +53,7 @@ def end_labels(axes: Axes, labels: list[Label]) -> None:
             transform=axes.transAxes,
             color=label.look.colour,
             linewidth=0.6,
+            linestyle=(0, (1, 2)),  # dots: no data
             clip_on=False,
         )
         axes.text(
