@@ -19,7 +19,7 @@ GRADIENT_OF = "blur"
 POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
 POWER_SCALE = LogNorm(1 / 25, 25)
 FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
-TITLE = "gradient at blur"
+TITLE = "spectrum of the gradient at blurred images"
 
 
 Spectra = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
