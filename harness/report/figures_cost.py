@@ -40,7 +40,7 @@ def quality_figure(group: Group, looks: dict[str, Look]) -> Drawn | None:
         width, height = (WIDE, 4.2) if wide else (NARROW, 2.75)
         named = _named(data)
         key = "; ".join(filter(None, (meaning(data), _unnamed(data, named))))
-        said = textwrap.wrap(key, width=int(20 * width - 8))
+        said = textwrap.wrap(key, width=int(18 * width - 8))
         figure = Figure(figsize=(width, height + LINE_HEIGHT * len(said)))
         axes = panel(figure, 0.62, 0.45, width - 0.8, height - 0.6)
         across, up = figure.get_size_inches()
