@@ -19,7 +19,7 @@ GRADIENT_OF = "blur"
 POWERS = LinearSegmentedColormap.from_list("powers", ["#ffffff", "#9a9a9a", "#000000"])
 POWER_SCALE = LogNorm(1 / 25, 25)
 FAINTEST = 1e-3  # power at which lines end: rounding errors lie below
-TITLE = "spectrum of the gradient at blurred images"
+TITLE, SHORT = "spectrum of the gradient at blurred images", "gradient's spectrum"
 
 
 Spectra = dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]]
@@ -73,7 +73,7 @@ def draw_strips(axes: Axes, spectra: Spectra, losses: list[str], letter: str) ->
     bare(axes)
     axes.tick_params(length=2, pad=1)
     axes.set_xlabel("cycles per pixel", labelpad=1)
-    title(axes, f"{letter}  {TITLE}")
+    title(axes, f"{letter}  {SHORT}")
 
 
 def title(axes: Axes, text: str, above: float = HEAD + 0.03) -> None:
