@@ -97,6 +97,11 @@ class Block(BaseModel):
     models: list[str] = Field(min_length=1)
     protocol: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def entries(self) -> list[Entry]:
+        """The losses, those given as text too, with their overrides."""
+        return [Entry(loss=each) if isinstance(each, str) else each for each in self.losses]
+
 
 class Grid(BaseModel):
     """A named set of blocks under one protocol.
@@ -157,8 +162,7 @@ class Grid(BaseModel):
         """Resolve the cells of one block, in the order of the file."""
         for dataset in block.datasets:
             for model in block.models:
-                for item in block.losses:
-                    entry = Entry(loss=item) if isinstance(item, str) else item
+                for entry in block.entries:
                     yield Cell(
                         dataset=components.resolve("dataset", dataset),
                         model=components.resolve("model", model),
@@ -177,9 +181,9 @@ class Grid(BaseModel):
             HarnessError: an unknown or invalid key of a protocol, or an unknown preset.
         """
         for block in self.block:
-            for item in block.losses:
+            for entry in block.entries:
                 try:
-                    self._protocol(block, Entry(loss=item) if isinstance(item, str) else item)
+                    self._protocol(block, entry)
                 except HarnessError as error:
                     raise HarnessError(f"{origin}: {error}") from None
 

@@ -3,7 +3,7 @@
 Maps of the first layer hold a hundred times the pixels of their images. Written with plain torch
 operations, a forward and backward pass visits memory for every one of some twenty intermediate
 maps; here the maps themselves are the only ones that are read, and the gradient the only one that
-is written. On a CPU the work is done in pieces that stay in its cache.
+is written. The work is done in pieces, which on a CPU stay in its cache.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from losses.pieces import at_once
+
 C = 1e-6  # the paper's c1 and c2
 POOL_EPS = 1e-12  # under the root of the L2 pooling
-_PIECE = 2**20  # values at a time on a CPU: four megabytes in single precision
 
 
 def dissimilarities(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
@@ -66,8 +67,8 @@ def _moments(x: Tensor, y: Tensor, out: Tensor) -> None:
     torch.mean(x, (1, 2), out=out[0])
     torch.mean(y, (1, 2), out=out[1])
     x, y = (maps - mean[:, None, None] for maps, mean in ((x, out[0]), (y, out[1])))
-    for row, maps in enumerate((x, y, x - y), start=2):
-        torch.mean(maps.square_() if row == 4 else maps.square(), (1, 2), out=out[row])
+    for row, maps in ((4, x - y), (2, x), (3, y)):  # the difference before its sides are squared
+        torch.mean(maps.square_(), (1, 2), out=out[row])
 
 
 def _gradient(
@@ -143,7 +144,7 @@ def _spread(values: Tensor, side: int, axis: int) -> Tensor:
 
 
 def _pieces(maps: Tensor) -> Iterator[slice]:
-    """Cut the maps `(n, h, w)` into slices of the first axis; a GPU takes all at once."""
-    count = len(maps) if maps.is_cuda else max(1, _PIECE // maps[0].numel())
+    """Cut the maps `(n, h, w)` into slices of the first axis."""
+    count = at_once(maps, maps[0].numel())
     for start in range(0, len(maps), count):
         yield slice(start, start + count)

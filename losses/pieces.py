@@ -18,6 +18,12 @@ VALUES_ON_CPU = 2**20
 VALUES_ELSEWHERE = 2**24
 
 
+def at_once(tensor: Tensor, values: int) -> int:
+    """Return how many things of so many `values` are computed at a time where `tensor` is."""
+    limit = VALUES_ON_CPU if tensor.device.type == "cpu" else VALUES_ELSEWHERE
+    return max(1, limit // values)
+
+
 def in_pieces(energy: Energy, recon: Tensor, target: Tensor, values: int) -> Tensor:
     """Return `energy(recon, target)`, `(B,)`, in the memory of a few images.
 
@@ -26,8 +32,7 @@ def in_pieces(energy: Energy, recon: Tensor, target: Tensor, values: int) -> Ten
     kept for the backward pass; it cannot be differentiated again. On a CPU large batches are
     several times faster than at once, for the intermediate results stay in its cache.
     """
-    limit = VALUES_ON_CPU if recon.device.type == "cpu" else VALUES_ELSEWHERE
-    images = max(1, limit // values)
+    images = at_once(recon, values)
     if torch.is_grad_enabled() and recon.requires_grad and not target.requires_grad:
         return _WithGradient.apply(recon, target, energy, images)
     pieces = zip(recon.split(images), target.split(images), strict=True)

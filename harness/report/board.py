@@ -5,7 +5,6 @@ Axes of their own cost Matplotlib ten times what their picture does.
 
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -23,17 +22,14 @@ class Board:
         across, up = (float(side) for side in figure.get_size_inches())
         self.axes: Axes = panel(figure, 0, 0, across, up)
         self.axes.set_axis_off()
-        self._limits = (0.0, across, 0.0, up)
-        self.axes.axis(self._limits)
+        self.axes.set(xlim=(0, across), ylim=(0, up))  # which no picture changes from now on
 
     def picture(
         self, image: ArrayLike, left: float, bottom: float, width: float, height: float, **how: Any
     ) -> None:
         """Pin an image; `how` are `imshow`'s colours."""
         extent = (left, left + width, bottom, bottom + height)
-        self.axes.imshow(np.asarray(image), interpolation="none", extent=extent, **how)
-        self.axes.set_aspect("auto")
-        self.axes.axis(self._limits)  # which a picture sets to its own
+        self.axes.imshow(image, interpolation="none", extent=extent, aspect="auto", **how)
 
     def edge(self, left: float, bottom: float, width: float, height: float, colour: str) -> None:
         """Draw a thin line around a place."""

@@ -36,8 +36,6 @@ def offers(groups: list[Group]) -> list[Offer]:
     return [*found, *_of_report(every), *_of_papers(groups)] if groups else []
 
 
-MAIN = "main"  # what a group's main table is called for short
-
 # A group's tables by the ending of their names: module, function and what it takes beside the
 # group. Some bring Matplotlib, which takes a second: imported when they are made.
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -54,6 +52,8 @@ _KINDS: dict[str, tuple[str, ...]] = {
     "-bands": ("figures_radial", "band_table"),
     "-budget": ("budget", "budget_table"),
 }
+# What they are called for short, and their endings.
+_SHORT = {ending.removeprefix("-") or "main": ending for ending in _KINDS}
 # Of the whole report, and whether they need every group's rows.
 _WHOLE = {
     "answer": ("glance", "glance_table", True),
@@ -115,7 +115,7 @@ def choose(asked: str, found: list[Offer]) -> Offer:
             that of several groups.
     """
     named = {offer.name: offer for offer in found}
-    if asked not in named and asked in _short_names():
+    if asked not in named and asked in _SHORT:
         return named[_of_only_group(asked, list(named))]
     number = re.fullmatch(rf"(?:(\w+?)-)?(\d+)((?:{ENDING})?)", asked)
     if asked in named or number is None:
@@ -127,14 +127,9 @@ def choose(asked: str, found: list[Offer]) -> Offer:
     return named[names[0]] if names else _refuse(asked, found)
 
 
-def _short_names() -> dict[str, str]:
-    """The endings of a group's tables by what they are called for short."""
-    return {ending.removeprefix("-") or MAIN: ending for ending in _KINDS}
-
-
 def _of_only_group(asked: str, names: list[str]) -> str:
     """Return the full name of a group's table, of which there must be one."""
-    full = [f"{group}{_short_names()[asked]}" for group in _main_tables(names)]
+    full = [f"{group}{_SHORT[asked]}" for group in _main_tables(names)]
     if len(full) > 1:
         raise HarnessError(f"table {asked!r} is in {len(full)} groups: say {' or '.join(full)}")
     return full[0]
@@ -147,7 +142,7 @@ def _main_tables(names: list[str]) -> list[str]:
 
 def _refuse(asked: str, found: list[Offer]) -> Offer:
     names = [offer.name for offer in found]
-    near = suggestion(asked, [*names, *_short_names()])
+    near = suggestion(asked, [*names, *_SHORT])
     raise HarnessError(f"no table {asked!r}{near}; there are: {_told(names)}")
 
 
@@ -157,5 +152,5 @@ def _told(names: list[str]) -> str:
     groups = _main_tables(names)
     others = [name for name in names if name not in groups and not name.endswith(ends)]
     if len(groups) == 1:
-        return f"{', '.join(others)}; of {groups[0]}: {', '.join(_short_names())}"
+        return f"{', '.join(others)}; of {groups[0]}: {', '.join(_SHORT)}"
     return f"{', '.join(others)}; {', '.join(groups)}, and each of these with {', '.join(ends)}"

@@ -154,13 +154,23 @@ def _points(
 
 def _bars(data: pd.DataFrame) -> list[tuple[tuple[float, float], tuple[float, float]]]:
     """The ends of what `errorbar` draws."""
-    across = [((r.cost_low, r.quality), (r.cost_high, r.quality)) for r in data.itertuples()]
-    up = [((r.cost, r.quality_low), (r.cost, r.quality_high)) for r in data.itertuples()]
-    return [ends for ends in (*across, *up) if np.isfinite(ends).all()]
+    found = []
+    for row in data.itertuples():
+        if across := _reached(row.cost, row.cost_low, row.cost_high):
+            found.append(((across[0], row.quality), (across[1], row.quality)))
+        if up := _reached(row.quality, row.quality_low, row.quality_high):
+            found.append(((row.cost, up[0]), (row.cost, up[1])))
+    return found
 
 
 def _whisker(value: float, low: float, high: float) -> list[list[float]] | None:
+    ends = _reached(value, low, high)
+    return ends and [[value - ends[0]], [ends[1] - value]]
+
+
+def _reached(value: float, low: float, high: float) -> tuple[float, float] | None:
+    """From where to where a whisker goes; None without an interval."""
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
     # Halves of the samples may have their interval beside the distance of all.
-    return [[max(0.0, value - low)], [max(0.0, high - value)]]
+    return min(low, value), max(high, value)

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from losses import dists_maps
+from losses import pieces
 from losses.dists_maps import dissimilarities, l2_pool
 
 SIZES = [(8, 8), (7, 10), (10, 7), (1, 1), (1, 4), (2, 3)]
@@ -14,7 +14,7 @@ each_size = pytest.mark.parametrize("size", SIZES, ids=str)
 
 @pytest.fixture(params=[2**20, 16], ids=["whole", "pieces"], autouse=True)
 def piece(request, monkeypatch):
-    monkeypatch.setattr(dists_maps, "_PIECE", request.param)
+    monkeypatch.setattr(pieces, "VALUES_ON_CPU", request.param)
 
 
 def drawn(*shape: int) -> Tensor:
